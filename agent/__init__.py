@@ -1,0 +1,1 @@
+"""The loop and what people touch: Agent, recorder, report, benchmarks, command line."""

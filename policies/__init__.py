@@ -1,0 +1,1 @@
+"""What decides: policies, the wrappers around them and the engines that serve models."""
