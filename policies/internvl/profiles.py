@@ -1,0 +1,44 @@
+"""The profiles of the model families that are known, by name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from foveate.actions.errors import UsageError
+from foveate.actions.geometry import Convention
+from foveate.envs.base import Viewport
+from foveate.policies.internvl.profile import ModelProfile, TileBudget
+from foveate.policies.internvl.prompts import system_prompt, user_prompt
+
+INTERNVL3_5 = ModelProfile(
+    name="internvl3_5",
+    convention=Convention.UNIT,
+    system=system_prompt,
+    user=user_prompt,
+)
+"""InternVL3.5 at every size, asked in ScaleCUA's form; its InternVL-based agents write 0..1 with four decimals."""
+
+TINY = ModelProfile(
+    name="tiny",
+    convention=Convention.UNIT,
+    system=system_prompt,
+    user=user_prompt,
+    can_think=False,
+    tiles=TileBudget(screen=1, camera=1),
+    history_steps=4,
+    max_new_tokens=96,
+    viewport=Viewport(448, 448),
+)
+"""The bundled checkpoint: one tile, a short prompt, no thoughts."""
+
+PROFILES: Mapping[str, ModelProfile] = MappingProxyType({profile.name: profile for profile in (INTERNVL3_5, TINY)})
+
+
+def profile_named(name: str) -> ModelProfile:
+    """Give a profile by its name.
+
+    Raises:
+        UsageError: If there is none; the message names those there are.
+    """
+    if name not in PROFILES:
+        raise UsageError(f"no model profile {name!r}: choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]
