@@ -1,1 +1,1 @@
-"""One small module a format, each turning a model's text into typed actions (``foveate.actions.parse`` chooses)."""
+"""The texts in which models write actions, one module a format."""
