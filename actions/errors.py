@@ -28,7 +28,13 @@ from typing import Any
 
 
 class FoveateError(Exception):
-    """Base of every error that foveate raises on purpose."""
+    """Base of every error that foveate raises on purpose.
+
+    Attributes:
+        result: The Result of the episode that this error ended, attached by the Agent; None elsewhere.
+    """
+
+    result: Any = None
 
 
 class ActionError(FoveateError):

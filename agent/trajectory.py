@@ -107,6 +107,7 @@ class EpisodeHead:
         model: The model's name; None without one.
         seed: The episode's seed.
         episode: The environment's own episode; None without one.
+        versions: Of what only the environment or the policy knows (the browser, say), by name.
     """
 
     task: str
@@ -115,6 +116,7 @@ class EpisodeHead:
     model: str | None = None
     seed: int | None = None
     episode: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

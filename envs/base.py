@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -205,7 +206,8 @@ class Step:
         truncated: The world ended the episode for another reason (its own time limit, say).
         applied: The action really applied, or None where it could not be done.
         error: ``ClassName: message`` of an action that could not be done; such a failure is data.
-        info: Anything else that an environment reports.
+        info: Anything else that an environment reports; ``success`` (bool) is the world's word where it terminated,
+            without it a positive reward is success.
     """
 
     observation: Observation
@@ -313,12 +315,14 @@ class Env(Protocol):
         limits: The Limits it keeps to, default list filled in.
         control_spec: What ``control`` means here; None where it is not offered.
         instruction: The task that it brings, after a reset; None where the user says it.
+        downloads: Folder for what the world hands over; the Agent sets it to the record's where it is None.
     """
 
     action_kinds: frozenset[str]
     limits: Limits
     control_spec: ControlSpec | None = None
     instruction: str | None = None
+    downloads: Path | None = None
 
     @property
     def opened(self) -> bool:
