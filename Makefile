@@ -1,0 +1,43 @@
+# demo and test do all the set-up themselves; see README.md.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix types figures setup-run setup-dev
+
+PY := .venv/bin/python
+
+help: ## What can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+setup-run:
+	@.ci/setup run
+
+setup-dev:
+	@.ci/setup dev
+
+demo: setup-run ## Set up, do the five example tasks (scripted, then with the bundled model), write reports
+	@du -sm .venv | awk '{print "installed in .venv: " $$1 " MB"}'
+	@dpkg-query -W -f='installed by the distribution: $${Package} $${Installed-Size} kB\n' chromium 2>/dev/null || true
+	@$(PY) examples/demo.py
+
+test: setup-dev ## Set up and run every test at CI's counts
+	@$(PY) -m pytest
+
+check: setup-dev ## Format, lint, layers, types, then every test
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@.venv/bin/lint-imports
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory test
+
+types: setup-dev ## mypy --strict over a built copy (type checkers cannot see a mapped editable install)
+	@rm -rf .typecheck && $(PY) -m pip install -q --no-deps --target .typecheck . 2> >(grep -v -i warn >&2)
+	@MYPYPATH=.typecheck $(PY) -m mypy -p foveate.actions -p foveate.envs -p foveate.policies -p foveate.agent
+
+fix: setup-dev ## Format and mend what ruff can
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and the README's tables
+	@$(PY) tests/bench/fuzz_parse.py --count 1000000 --out tests/bench/results/fuzz_parse.json
+	@.venv/bin/foveate bench loop --out tests/bench/results/loop.json
+	@$(PY) tests/bench/readme.py
