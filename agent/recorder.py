@@ -1,0 +1,290 @@
+"""Writes an episode to a folder as it happens: what was done is on disk before the loop goes on."""
+
+import contextlib
+import os
+import platform
+import re
+from collections import deque
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image as PillowImage
+
+from foveate.actions.errors import RecordError, UsageError
+from foveate.actions.limits import Limits
+from foveate.agent.record import (
+    DOWNLOADS_FOLDER,
+    EPISODE_FILE,
+    FRAMES_FOLDER,
+    STEPS_FILE,
+    replace_file,
+    to_json,
+)
+from foveate.agent.record_step import RecordedEpisode, RecordedResult, RecordedStep
+from foveate.agent.report import write_report
+from foveate.agent.trajectory import EpisodeHead, Result, StepLine
+from foveate.agent.writer import Writer
+from foveate.envs.base import Image, Observation
+
+_REPORT_S = 300.0
+"""Longest wait for the report of a long run, in seconds."""
+
+
+class Recorder:
+    """Writes one episode: ``episode.json``, ``steps.jsonl``, ``frames/``, ``downloads/`` and ``report.html``.
+
+    One thread writes, behind a bounded queue that waits and never drops. After the first failure nothing more is
+    written, and every further call raises it.
+
+    Args:
+        folder: The run's folder, new or empty; None makes ``runs/<time>-<slug>`` under the current folder.
+        task: The instruction, for the folder's name.
+        limits: Its secrets' values are replaced by their placeholders in everything that is written as text.
+    """
+
+    def __init__(self, folder: Path | None = None, *, task: str = "", limits: Limits | None = None) -> None:
+        self._folder = folder
+        self._task = task
+        self._limits = limits or Limits()
+        self._head = RecordedEpisode()
+        self._lines: BinaryIO | None = None
+        self._recent: deque[tuple[Observation, str]] = deque(maxlen=4)
+        self._pictures = 0
+        self._steps = 0
+        self._writer: Writer | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder.
+
+        Raises:
+            RecordError: Before ``open``, where no folder was given.
+        """
+        if self._folder is None:
+            raise RecordError("the record has no folder yet: open it first")
+        return self._folder
+
+    @property
+    def downloads(self) -> Path:
+        """Where what the environment downloads belongs."""
+        return self.folder / DOWNLOADS_FOLDER
+
+    async def open(self, head: EpisodeHead) -> None:
+        """Make the folder and write ``episode.json`` without a result.
+
+        Raises:
+            UsageError: If the folder is in use.
+            RecordError: If it cannot be written.
+        """
+        self._head = RecordedEpisode(
+            task=head.task,
+            env=head.env,
+            policy=head.policy,
+            model=head.model,
+            versions=versions() | dict(head.versions),
+            seed=head.seed,
+            episode=head.episode,
+            started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        )
+        self._writer = Writer(self._failure)
+        try:
+            await self._writer.done(self._begin)
+        except BaseException:
+            self._writer.close()
+            self._writer = None
+            raise
+
+    async def picture(self, observation: Observation) -> str:
+        """Store a picture; returns at once unless the queue is full.
+
+        Args:
+            observation: Its captured bytes are stored where it has them, else its pixels; one that is among the
+                last four is not stored again.
+
+        Returns:
+            The file's path, relative to the folder.
+
+        Raises:
+            RecordError: If the record cannot be written.
+        """
+        for known, path in self._recent:
+            if known is observation:
+                return path
+        encoded, image = observation.encoded, observation.image
+        suffix = "jpg" if encoded is not None and encoded.media_type == "image/jpeg" else "png"
+        path = f"{FRAMES_FOLDER}/{self._pictures:04d}.{suffix}"
+        file = self.folder / path
+        if encoded is None:
+            await self._open_writer().put(lambda: _save_png(file, image))
+        else:
+            data = encoded.data
+            await self._open_writer().put(lambda: _save_bytes(file, data))
+        self._pictures += 1
+        self._recent.append((observation, path))
+        return path
+
+    async def turn(self, line: StepLine) -> None:
+        """Write a step's line; returns when it is on disk, after every picture that was stored before it.
+
+        Raises:
+            RecordError: If the record cannot be written.
+        """
+        await self._open_writer().done(lambda: self._append(RecordedStep.of(line)))
+
+    async def close(self, result: Result) -> None:
+        """Write the result and the report, and end the thread; does nothing where the record is not open.
+
+        After a failure that was raised before, what can still be written is, without raising it again.
+
+        Raises:
+            RecordError: If the record cannot be written.
+        """
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        try:
+            await writer.done(lambda: self._finish(result, writer.busy_s), limit_s=_REPORT_S, last=True)
+        finally:
+            writer.close()
+            self._recent.clear()
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise RecordError("the record is not open")
+        return self._writer
+
+    # On the writing thread ------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._folder = make_folder(self._folder, self._task)
+        (self._folder / FRAMES_FOLDER).mkdir()
+        self.downloads.mkdir()
+        self._lines = (self._folder / STEPS_FILE).open("ab", buffering=0)
+        self._write_head(self._head)
+
+    def _append(self, step: RecordedStep) -> None:
+        lines = self._lines
+        if lines is None:
+            raise RecordError("the record is not open")
+        data = to_json(self._masked(step.model_dump(mode="json"))) + b"\n"
+        end = lines.seek(0, os.SEEK_END)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[lines.write(rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                lines.truncate(end)
+            raise
+        self._steps += 1
+
+    def _finish(self, result: Result, busy_s: float) -> None:
+        if self._lines is not None:
+            self._lines.close()
+        ended = RecordedResult(
+            status=result.status,
+            verified=result.verified,
+            reason=result.reason,
+            answer=result.answer,
+            error=result.error,
+            steps=result.steps,
+            seconds=round(result.trajectory.seconds, 3),
+        )
+        task = self._head.task or result.trajectory.task  # an environment's own instruction is known after the reset
+        last = {"task": task, "result": ended, "writing_ms": round(busy_s * 1000, 1)}
+        self._write_head(self._head.model_copy(update=last))
+        with contextlib.suppress(OSError):
+            self.downloads.rmdir()  # only where nothing was downloaded
+        write_report(self.folder)
+
+    def _write_head(self, head: RecordedEpisode) -> None:
+        replace_file(self.folder / EPISODE_FILE, to_json(self._masked(head.model_dump(mode="json")), indent=2) + b"\n")
+
+    def _masked(self, data: Any) -> Any:
+        """Copy data with every secret's value replaced by its placeholder."""
+        if isinstance(data, str):
+            return self._limits.mask_secrets(data)
+        if isinstance(data, dict):
+            return {key: self._masked(value) for key, value in data.items()}
+        if isinstance(data, list):
+            return [self._masked(value) for value in data]
+        return data
+
+    def _failure(self, exc: OSError) -> RecordError:
+        saved = "1 step is saved" if self._steps == 1 else f"{self._steps} steps are saved"
+        return RecordError(
+            f"the record {self._folder or 'runs'} cannot be written: {exc.strerror or exc}; {saved}: free space there, "
+            "record to another disk with --record DIR, or use --no-record"
+        )
+
+
+def make_folder(folder: Path | None, task: str) -> Path:
+    """Make a run's folder, or take an empty one.
+
+    Raises:
+        UsageError: If it is in use.
+        OSError: If it cannot be made.
+    """
+    if folder is not None:
+        refuse_used_folder(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{slug(task)}"
+    runs = Path("runs")
+    runs.mkdir(exist_ok=True)
+    for suffix in range(1, 1000):
+        new = runs / (name if suffix == 1 else f"{name}-{suffix}")
+        with contextlib.suppress(FileExistsError):
+            new.mkdir()
+            return new
+    raise UsageError(f"{runs / name} and 998 more exist: give a folder with --record DIR")
+
+
+def refuse_used_folder(folder: Path) -> None:
+    """Check that a record can be begun in a folder: it is new or empty.
+
+    Raises:
+        UsageError: If it is a file or holds something.
+        OSError: If it cannot be read.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file: a record needs a folder that is new or empty")
+    if folder.is_dir() and next(folder.iterdir(), None) is not None:
+        raise UsageError(f"{folder} is not empty: a record needs a folder that is new or empty")
+
+
+def slug(task: str) -> str:
+    """Give a task as a piece of a file name: at most 40 letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")[:40].strip("-") or "run"
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of foveate, Python, the platform and the libraries, without importing any of them."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in ("foveate", "torch", "transformers", "playwright"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _save_bytes(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError:
+        _drop(file)
+        raise
+
+
+def _save_png(file: Path, image: Image) -> None:
+    try:
+        PillowImage.fromarray(image).save(file, "PNG", compress_level=1)
+    except OSError:
+        _drop(file)
+        raise
+
+
+def _drop(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
