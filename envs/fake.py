@@ -15,6 +15,7 @@ from foveate.envs.base import ControlSpec, Env, Event, Image, Resource, ScreenOb
 
 _PLACES = ((0.1, 0.1), (0.6, 0.6), (0.1, 0.6), (0.6, 0.1), (0.35, 0.35))
 _SIDE = 0.3
+_SPEC = ControlSpec(names=("x",), low=(-1.0,), high=(1.0,), units=("m_s",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class FakeEnv(Resource, Env):
         limits: What it keeps to.
         verified: What ``verify`` says; None asks nothing. By default: after ``goal`` hits, where that is given.
         goal: Hits on the square after which ``verify`` is true.
-        control_spec: What ``control`` means.
+        control_spec: What ``control`` means; one made-up axis where ``control`` is offered.
         target: What ``inspect`` says.
     """
 
@@ -74,7 +75,7 @@ class FakeEnv(Resource, Env):
     ) -> None:
         self.action_kinds = action_kinds
         self.limits = (limits or Limits()).for_start("https://fake.example")
-        self.control_spec = control_spec
+        self.control_spec = control_spec or (_SPEC if "control" in action_kinds else None)
         self.instruction = instruction
         self.downloads = None
         self.actions: list[Action] = []

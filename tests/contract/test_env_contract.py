@@ -53,6 +53,7 @@ class Made(FakeEnv):
 class Uncontrolled(FakeEnv):
     def __init__(self) -> None:
         super().__init__(action_kinds=frozenset({"wait", "control"}))
+        self.control_spec = None
 
 
 class Backwards(FakeEnv):
