@@ -1,6 +1,6 @@
 """The Engine protocol: a request in, a stream of text out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -123,7 +123,7 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Release the model."""
 
-    def generate(self, request: Request) -> AsyncIterator[Delta]:
+    def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream aborts the request before it returns.
 
         Raises:

@@ -1,0 +1,61 @@
+"""What streaming takes: text from token ids as they come, and an end at any moment."""
+
+from collections.abc import Callable, Sequence
+
+_INCOMPLETE = "\ufffd"
+
+
+class Aborted(BaseException):
+    """Ends a request whose stream was closed, out of the middle of the model."""
+
+
+class TextStream:
+    """Turns tokens of a byte-level tokenizer into text piece by piece.
+
+    A character that takes several tokens is held back until it is whole; the pieces together are what decoding all
+    tokens at once gives, up to the first stop text and with it.
+
+    Args:
+        decode: Decodes token ids, special tokens included.
+        stop: Texts at which the text ends.
+
+    Attributes:
+        stopped: True once a stop text has come.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
+        self._decode = decode
+        self._stop = tuple(word for word in stop if word)
+        self._longest = max((len(word) for word in self._stop), default=1)
+        self._held: list[int] = []
+        self._given = 0
+        self._tail = ""
+        self.stopped = False
+
+    def push(self, token: int) -> str:
+        """Take a token; give the text that became whole with it."""
+        self._held.append(token)
+        text = self._decode(self._held)
+        # Bytes that may still become a character decode to one replacement character, at the very end.
+        whole = text[:-1] if text.endswith(_INCOMPLETE) else text
+        piece = whole[self._given :]
+        if whole == text:
+            self._held, self._given = [], 0
+        else:
+            self._given = len(whole)
+        return self._until_stop(piece)
+
+    def flush(self) -> str:
+        """Give what is still held back, a broken character as the replacement character."""
+        piece = self._decode(self._held)[self._given :]
+        self._held, self._given = [], 0
+        return "" if self.stopped else self._until_stop(piece)
+
+    def _until_stop(self, piece: str) -> str:
+        seen = self._tail + piece
+        ends = [seen.index(word) + len(word) for word in self._stop if word in seen]
+        if ends:
+            self.stopped = True
+            return piece[: min(ends) - len(self._tail)]
+        self._tail = seen[-(self._longest - 1) :] if self._longest > 1 else ""
+        return piece

@@ -1,0 +1,183 @@
+"""TorchEngine: InternVL through transformers' own model class, on a CPU or a GPU, in one thread of its own."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from foveate.actions.errors import MissingDependency, ModelUnavailable
+from foveate.envs.base import Resource
+from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Request
+from foveate.policies.engines.streaming import Aborted
+from foveate.policies.internvl import checkpoint as checkpoints
+
+if TYPE_CHECKING:
+    from foveate.policies.engines.torch_model import TorchModel
+
+T = TypeVar("T")
+
+
+class TorchEngine(Resource, Engine):
+    """Serves one InternVL checkpoint in transformers' layout.
+
+    Tiling, prompt and decoding loop are foveate's own (neither torchvision nor a processor is needed). Everything
+    that blocks runs in one thread that lives from ``open`` to ``close``; requests are served one after the other. Code
+    that comes with a checkpoint is never run, and pickled weights are refused.
+
+    Args:
+        model: ``tiny``, a checkpoint's folder, or a hub id.
+        device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+        dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU), ``float32``, ``bfloat16`` or ``float16``.
+
+    Attributes:
+        checkpoint: What was loaded; None while it is closed.
+    """
+
+    capabilities: frozenset[Capability] = frozenset({"encode", "score", "logprobs"})
+
+    def __init__(self, model: str | Path = "tiny", *, device: str = "auto", dtype: str = "auto") -> None:
+        self.name = str(model)
+        self.checkpoint: checkpoints.Checkpoint | None = None
+        self._model_path = model
+        self._device = device
+        self._dtype = dtype
+        self._thread: ThreadPoolExecutor | None = None
+        self._turn: asyncio.Lock | None = None
+        self._loaded: TorchModel | None = None
+
+    async def _open(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foveate-torch")
+        self._turn = asyncio.Lock()
+        try:
+            self._loaded = await self._in_thread(self._load)
+            self.checkpoint = self._loaded.checkpoint
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _close(self) -> None:
+        thread, self._thread = self._thread, None
+        if self._loaded is not None:
+            self._loaded.cancelled.set()
+        self._loaded, self.checkpoint, self._turn = None, None, None
+        if thread is not None:
+            await asyncio.to_thread(thread.shutdown)
+
+    def _load(self) -> "TorchModel":
+        checkpoint = checkpoints.check(checkpoints.find(self._model_path))
+        try:
+            from foveate.policies.engines.torch_model import TorchModel
+        except ImportError as exc:
+            raise MissingDependency("TorchEngine", f"pip install 'foveate[torch]' ({exc})") from exc
+        return TorchModel(checkpoint, device=self._device, dtype=self._dtype)
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """Answer a request token by token; closing the stream aborts it before it returns.
+
+        A Delta comes with every token. ``logprobs`` are those of the model itself, whatever the temperature. An answer
+        that reaches the end of the context ends with ``length``.
+
+        Raises:
+            ModelUnavailable: If the prompt exceeds the context, or the request asks for what this engine cannot do.
+        """
+        model, turn = self._ready()
+        _refuse(request)
+        async with turn:
+            loop = asyncio.get_running_loop()
+            ready: asyncio.Queue[Delta | None] = asyncio.Queue()
+
+            def run() -> None:
+                for delta in model.generate(request):
+                    loop.call_soon_threadsafe(ready.put_nowait, delta)
+
+            model.cancelled.clear()
+            work = self._submit(_abortable(run))
+            work.add_done_callback(lambda _: ready.put_nowait(None))
+            try:
+                finish = None
+                while (delta := await ready.get()) is not None:
+                    finish = delta.finish
+                    yield delta
+                await work
+                if finish is None:
+                    raise ModelUnavailable("TorchEngine was closed while it answered")
+            finally:
+                model.cancelled.set()
+                await _finished(work)
+
+    async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
+        """Encode pictures ahead of a request to this engine."""
+        model, turn = self._ready()
+        async with turn:
+            model.cancelled.clear()
+            return await self._in_thread(lambda: model.encode(images), model)
+
+    async def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
+        """Give the natural log-probability that the answer (after the prefill) begins with each choice.
+
+        Raises:
+            ModelUnavailable: If the prompt with a choice exceeds the context.
+        """
+        model, turn = self._ready()
+        _refuse(request)
+        async with turn:
+            model.cancelled.clear()
+            return await self._in_thread(lambda: model.score(request, choices), model)
+
+    def _ready(self) -> "tuple[TorchModel, asyncio.Lock]":
+        self.require_open()
+        if self._loaded is None or self._turn is None:
+            raise ModelUnavailable("TorchEngine is still being opened")
+        return self._loaded, self._turn
+
+    def _submit(self, work: Callable[[], T]) -> "asyncio.Future[T]":
+        if self._thread is None:
+            raise ModelUnavailable("TorchEngine is closed")
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _in_thread(self, work: Callable[[], T], model: "TorchModel | None" = None) -> T:
+        """Run something in the engine's thread; a caller that is cancelled leaves nothing running there."""
+        future = self._submit(work)
+        try:
+            return await asyncio.shield(future)
+        finally:
+            if model is not None:
+                model.cancelled.set()
+            await _finished(future)
+
+
+def _abortable(run: Callable[[], None]) -> Callable[[], None]:
+    """Make an aborted run end quietly."""
+
+    def quiet() -> None:
+        try:
+            run()
+        except Aborted:
+            return
+
+    return quiet
+
+
+async def _finished(work: "asyncio.Future[T]") -> None:
+    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if not work.cancelled():
+        work.exception()  # it has been told where it was awaited; not twice
+    if cancelled is not None:
+        raise cancelled
+
+
+def _refuse(request: Request) -> None:
+    """Refuse what this engine cannot do, rather than leave it out."""
+    if request.grammar is not None:
+        raise ModelUnavailable("TorchEngine cannot keep to a grammar: leave it out of the request")
+    if request.flash:
+        raise ModelUnavailable("TorchEngine cannot run Flash (compressed tiles): ask for a model without it")
+    if request.visual_tokens is not None:
+        raise ModelUnavailable("TorchEngine cannot compress visual tokens: lower the number of tiles instead")

@@ -1,0 +1,396 @@
+"""The blocking half of the torch engine: a loaded InternVL, its prompt and its decoding loop. Runs in one thread.
+
+Only ``engines/torch.py`` imports this module, and only when an engine is opened: torch and transformers come with it.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.policies.base import Sampling, Usage
+from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.streaming import Aborted, TextStream
+from foveate.policies.internvl.checkpoint import Checkpoint
+from foveate.policies.internvl.tiling import normalised, tiles
+
+_TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<|im_start|>", "<|im_end|>")
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class TileFeatures:
+    """What the vision encoder made of one picture.
+
+    Attributes:
+        owner: The model that made it.
+        values: Shape (tiles, tokens a tile, hidden), on the model's device.
+    """
+
+    owner: object = field(repr=False)
+    values: Tensor = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Prompt:
+    """A prompt as the model takes it.
+
+    Attributes:
+        ids: Token ids, placeholders expanded.
+        pictures: One a run of placeholders: normalised tiles (tiles, 3, tile, tile), or features.
+        visual: Number of visual tokens.
+        tile_ms: Milliseconds of tiling and normalising.
+    """
+
+    ids: list[int]
+    pictures: list[Tensor | TileFeatures]
+    visual: int
+    tile_ms: float
+
+
+class TorchModel:
+    """An InternVL checkpoint in memory.
+
+    Args:
+        checkpoint: Where and what it is.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU), ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises:
+        ModelUnavailable: If the device cannot be had or is too small.
+        CheckpointError: If tensors are missing or left over, or the tokenizer does not fit.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> None:
+        self.checkpoint = checkpoint
+        self.device = _device(device)
+        if dtype not in ("auto", *_DTYPES):
+            raise ModelUnavailable(f"no dtype {dtype!r}: choose auto, {', '.join(_DTYPES)}")
+        self.dtype = _DTYPES.get(dtype, torch.float32 if self.device.type == "cpu" else torch.bfloat16)
+        self.cancelled = threading.Event()
+        with _quiet(), _enough_memory(self.device):
+            self.tokenizer = _tokenizer(checkpoint)
+            self.model = _load(checkpoint, self.dtype).to(self.device).eval()
+        self.ids = {token: self._id(token) for token in _TOKENS}
+        self.ends = _ends(self.model, self.tokenizer, self.ids["<|im_end|>"])
+        added = self.tokenizer.get_added_vocab()
+        controls = {token for token in added if token in _TOKENS or re.fullmatch(r"<\|.*\|>|<video>", token)}
+        self._controls = re.compile("|".join(map(re.escape, sorted(controls))))
+        self._watch()
+
+    def _id(self, token: str) -> int:
+        number = self.tokenizer.convert_tokens_to_ids(token)
+        rows = self.model.get_input_embeddings().num_embeddings
+        if not isinstance(number, int) or number == self.tokenizer.unk_token_id:
+            raise CheckpointError(f"the tokenizer of {self.checkpoint.folder} has no token {token}: is it InternVL's?")
+        if number >= rows:
+            raise CheckpointError(
+                f"{self.checkpoint.folder}: the tokenizer gives {token} the id {number}, the model has {rows} tokens"
+            )
+        return number
+
+    def _watch(self) -> None:
+        """Make every layer look whether the request was aborted, so that a long prefill ends at once."""
+
+        def stop_here(*_: object) -> None:
+            if self.cancelled.is_set():
+                raise Aborted
+
+        for name, module in self.model.named_modules():
+            if re.search(r"\.layers?\.\d+$", name):
+                module.register_forward_pre_hook(stop_here)
+
+    # Prompt ---------------------------------------------------------------------------------------------------------
+
+    def _encode_text(self, text: str) -> list[int]:
+        """Tokenise untrusted text: what looks like a control token in it stays mere text."""
+        ids: list[int] = []
+        start = 0
+        for found in self._controls.finditer(text):
+            ids += self._tokenise(text[start : found.start() + 1])
+            start = found.start() + 1
+        return ids + self._tokenise(text[start:])
+
+    def _tokenise(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False)) if text else []
+
+    def prompt(self, request: Request) -> _Prompt:
+        """Lay out a conversation in InternVL's ChatML, every picture as ``<img>`` placeholders ``</img>``.
+
+        Source: template ``internvl2_5`` (OpenGVLab/InternVL, internvl_chat/internvl/conversation.py).
+        """
+        prompt = _Prompt([], [], 0, 0.0)
+        for message in request.messages:
+            self._add(prompt, message)
+        prompt.ids += [self.ids["<|im_start|>"], *self._tokenise("assistant\n" + request.prefill)]
+        limit = self.checkpoint.context
+        if len(prompt.ids) >= limit:
+            raise ModelUnavailable(
+                f"the prompt takes {len(prompt.ids)} tokens ({prompt.visual} of them visual), but the model's context "
+                f"is {limit}: lower the number of tiles or shorten the history"
+            )
+        return prompt
+
+    def _add(self, prompt: _Prompt, message: Message) -> None:
+        prompt.ids.append(self.ids["<|im_start|>"])
+        text = f"{message.role}\n"
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                text += part.text
+                continue
+            start = time.perf_counter()
+            picture, count = self._picture(part)
+            prompt.tile_ms += (time.perf_counter() - start) * 1000
+            placeholders = [self.ids["<IMG_CONTEXT>"]] * count
+            prompt.ids += [*self._encode_text(text), self.ids["<img>"], *placeholders, self.ids["</img>"]]
+            prompt.pictures.append(picture)
+            prompt.visual += count
+            text = "\n"
+        prompt.ids += [*self._encode_text(text), self.ids["<|im_end|>"], *self._tokenise("\n")]
+
+    def _picture(self, part: ImagePart) -> tuple[Tensor | TileFeatures, int]:
+        if isinstance(part.image, Encoded):
+            features = part.image.features
+            if not isinstance(features, TileFeatures) or features.owner is not self:
+                raise ModelUnavailable("a picture was encoded by another engine, or by this one before it was closed")
+            return features, part.image.visual_tokens
+        checkpoint = self.checkpoint
+        cut = tiles(part.image, max_tiles=part.max_tiles, tile=checkpoint.tile)
+        values = torch.from_numpy(normalised(cut, mean=checkpoint.mean, std=checkpoint.std))
+        return values, len(cut) * checkpoint.tokens_per_tile
+
+    # Model ----------------------------------------------------------------------------------------------------------
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Encode tiles.
+
+        Args:
+            pixels: float32, shape (tiles, 3, tile, tile).
+
+        Returns:
+            Shape (tiles, tokens a tile, hidden).
+        """
+        config = self.model.config
+        out = self.model.model.get_image_features(
+            pixel_values=pixels.to(self.device, self.dtype),
+            vision_feature_layer=config.vision_feature_layer,
+            vision_feature_select_strategy=config.vision_feature_select_strategy,
+        )
+        values: Tensor = out if isinstance(out, Tensor) else out.pooler_output
+        return values
+
+    def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
+        """Encode pictures ahead of a request."""
+        encoded = []
+        with torch.inference_mode(), _enough_memory(self.device):
+            for part in images:
+                picture, count = self._picture(part)
+                if isinstance(picture, Tensor):
+                    picture = TileFeatures(self, self.features(picture))
+                encoded.append(Encoded(picture, count))
+        return tuple(encoded)
+
+    def _prefill(self, prompt: _Prompt) -> "_Prefilled":
+        """Run the vision encoder and the prompt."""
+        start = time.perf_counter()
+        ids = torch.tensor([prompt.ids], device=self.device)
+        embeds = self.model.get_input_embeddings()(ids)
+        found = [p.values if isinstance(p, TileFeatures) else self.features(p) for p in prompt.pictures]
+        if found:
+            visual = torch.cat([values.reshape(-1, values.shape[-1]) for values in found])
+            embeds[ids == self.ids["<IMG_CONTEXT>"]] = visual.to(embeds.dtype)
+        self._wait()
+        encoded = time.perf_counter()
+        cache = transformers.DynamicCache()
+        out = self.model(inputs_embeds=embeds, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self._wait()
+        timing = {
+            "tile": prompt.tile_ms,
+            "encode": (encoded - start) * 1000,
+            "prefill": (time.perf_counter() - encoded) * 1000,
+        }
+        return _Prefilled(out.logits[0, -1], out.past_key_values, timing)
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def generate(self, request: Request) -> Iterator[Delta]:
+        """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set."""
+        with torch.inference_mode(), _enough_memory(self.device):
+            prompt = self.prompt(request)
+            state = self._prefill(prompt)
+            start = time.perf_counter()
+            text = TextStream(self._decode, request.stop)
+            draw = _drawer(request.sampling)
+            most = min(request.max_new_tokens, self.checkpoint.context - len(prompt.ids))
+            finish: FinishReason = "length"
+            count, logits = 0, state.logits
+            while count < most:
+                token, logprob = draw(logits)
+                count += 1
+                ended = token in self.ends
+                piece = "" if ended else text.push(token)
+                yield Delta(text=piece, token_ids=(token,), logprobs=(logprob,))
+                if ended or text.stopped:
+                    finish = "stop"
+                    break
+                if count < most:
+                    logits = self._next(token, state.cache)
+            timing = {**state.timing_ms, "decode": (time.perf_counter() - start) * 1000}
+            usage = Usage(len(prompt.ids), prompt.visual, 0, count, timing)
+            yield Delta(text=text.flush(), finish=finish, usage=usage, prompt_ids=tuple(prompt.ids))
+
+    def _next(self, token: int, cache: Any) -> Tensor:
+        ids = torch.tensor([[token]], device=self.device)
+        out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        logits: Tensor = out.logits[0, -1]
+        return logits
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
+        """Give the log-probability that the answer begins with each choice."""
+        with torch.inference_mode(), _enough_memory(self.device):
+            prompt = self.prompt(request)
+            state = self._prefill(prompt)
+            first = torch.log_softmax(state.logits.float(), -1)
+            return tuple(self._score(choice, first, state.cache, len(prompt.ids)) for choice in choices)
+
+    def _score(self, choice: str, first: Tensor, cache: Any, length: int) -> float:
+        ids = self._tokenise(choice)
+        if not ids:
+            return 0.0
+        total = float(first[ids[0]])
+        if len(ids) > 1:
+            if length + len(ids) > self.checkpoint.context:
+                raise ModelUnavailable(f"a choice of {len(ids)} tokens exceeds the context: shorten it")
+            fed = torch.tensor([ids[:-1]], device=self.device)
+            out = self.model(input_ids=fed, past_key_values=cache, use_cache=True)
+            cache.crop(length)
+            rest = torch.log_softmax(out.logits[0].float(), -1)
+            total += float(rest.gather(1, torch.tensor(ids[1:], device=self.device)[:, None]).sum())
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefilled:
+    """Where decoding starts.
+
+    Attributes:
+        logits: Of the first token of the answer, shape (vocabulary,).
+        cache: Keys and values of the prompt.
+        timing_ms: Milliseconds of ``tile``, ``encode``, ``prefill``.
+    """
+
+    logits: Tensor
+    cache: Any
+    timing_ms: dict[str, float]
+
+
+def _drawer(sampling: Sampling) -> Callable[[Tensor], tuple[int, float]]:
+    """Give what draws a token from logits, with the token's log-probability under the model itself."""
+    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
+        raise ModelUnavailable(
+            f"sampling needs temperature >= 0 and 0 < top_p <= 1, not {sampling.temperature} and {sampling.top_p}"
+        )
+    generator = torch.Generator()  # on the CPU whatever the device, so that a seed means the same everywhere
+    if sampling.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(sampling.seed % 2**63)
+
+    def draw(logits: Tensor) -> tuple[int, float]:
+        logits = logits.float()
+        if sampling.temperature == 0:
+            token = int(logits.argmax())
+        else:
+            shares, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True)
+            sums = shares.cumsum(-1)
+            kept = int((sums - shares < sampling.top_p).sum())
+            mark = float(torch.rand((), generator=generator)) * float(sums[kept - 1])
+            token = int(order[min(int((sums[:kept] <= mark).sum()), kept - 1)])
+        return token, float(logits[token] - logits.logsumexp(-1))
+
+    return draw
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu or auto")
+    return device
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+
+
+def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
+    try:
+        model, info = transformers.InternVLForConditionalGeneration.from_pretrained(
+            checkpoint.folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
+        raise CheckpointError(f"{checkpoint.folder} does not fit its configuration: {_first(exc)}") from exc
+    for key, says in (("missing_keys", "lacks"), ("unexpected_keys", "holds, against its configuration,")):
+        names = sorted(map(str, info.get(key, ())))
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise CheckpointError(f"{checkpoint.folder} {says} {len(names)} tensors: {', '.join(names[:3])}{more}")
+    return model
+
+
+def _ends(model: Any, tokenizer: Any, im_end: int) -> frozenset[int]:
+    """Collect the tokens that end an answer, wherever the checkpoint names them."""
+    said = [model.generation_config.eos_token_id, model.config.text_config.eos_token_id, tokenizer.eos_token_id, im_end]
+    ends: set[int] = set()
+    for value in said:
+        ends.update(value if isinstance(value, list) else [value] if isinstance(value, int) else [])
+    return frozenset(ends)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers from writing to the terminal while it loads."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _enough_memory(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        raise ModelUnavailable(f"{device} has not enough memory: {_first(exc)}") from exc
+
+
+def _first(exc: BaseException) -> str:
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(exc).__name__

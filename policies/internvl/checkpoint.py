@@ -1,0 +1,209 @@
+"""Checkpoints: finding a model's folder and checking it before anything heavy is loaded."""
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
+
+BUNDLED = ("tiny",)
+"""Names of the checkpoints that come with the package."""
+
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+_SMALL_FILES = ("*.json", "*.txt", "*.jinja", "*.model")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checked InternVL checkpoint in transformers' layout.
+
+    Attributes:
+        folder: Where it lies.
+        tile: Side of a tile in pixels.
+        tokens_per_tile: Visual tokens a tile.
+        mean: Of each channel, of values in 0..1.
+        std: Of each channel, of values in 0..1.
+        context: Greatest number of tokens of a prompt and its answer together.
+        profile: The name of the model profile that its configuration asks for (``foveate_profile``), or None.
+    """
+
+    folder: Path
+    tile: int
+    tokens_per_tile: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    context: int
+    profile: str | None = None
+
+
+def find(model: str | Path, *, endpoint: str | None = None) -> Path:
+    """Give the folder of a model; blocks, and may download.
+
+    Args:
+        model: A bundled model's name, a folder, or a hub id (``owner/name``).
+        endpoint: The hub's address; None is the hub client's own.
+
+    Raises:
+        ModelUnavailable: If there is no such folder, or no hub that has it can be reached.
+        CheckpointError: If the hub has it in a layout that cannot be loaded.
+        MissingDependency: If a hub id is given and the hub's client is not installed.
+    """
+    name = str(model)
+    if name in BUNDLED:
+        return Path(str(files("foveate.policies.internvl") / name))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelUnavailable(f"{name} is a file: give the folder that holds config.json")
+    if isinstance(model, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise ModelUnavailable(f"no model {name!r}: give 'tiny', a folder with config.json, or a hub id owner/name")
+    return _from_hub(name, endpoint)
+
+
+def check(folder: Path) -> Checkpoint:
+    """Read a checkpoint's configuration and the headers of its weights; loads no tensor.
+
+    Raises:
+        ModelUnavailable: If the folder is missing or holds no checkpoint.
+        CheckpointError: If it is foreign, pickled, truncated or does not fit its own configuration.
+    """
+    if not folder.is_dir():
+        raise ModelUnavailable(f"no checkpoint at {folder}: there is no such folder")
+    config = _config(folder)
+    _check_weights(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise CheckpointError(f"{folder} has no tokenizer.json: copy the tokenizer's files there")
+    vision, text = _section(config, "vision_config", folder), _section(config, "text_config", folder)
+    tile, patch = _side(vision.get("image_size", 448), folder), _side(vision.get("patch_size", 14), folder)
+    tokens = round(tile // patch * float(config.get("downsample_ratio", 0.5))) ** 2
+    if config.get("image_seq_length", 256) != tokens:
+        raise CheckpointError(
+            f"{folder}: image_seq_length is {config.get('image_seq_length', 256)}, but tiles of {tile} pixels in "
+            f"patches of {patch} give {tokens} tokens"
+        )
+    mean, std = _normalisation(folder)
+    context, profile = text.get("max_position_embeddings", 32768), config.get("foveate_profile")
+    return Checkpoint(folder, tile, tokens, mean, std, int(context), profile if isinstance(profile, str) else None)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: If it cannot be read or is something else.
+    """
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path} cannot be read: {exc}") from exc
+    if not isinstance(loaded, dict):
+        raise CheckpointError(f"{path} holds no JSON object")
+    return loaded
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").is_file():
+        raise ModelUnavailable(f"no checkpoint at {folder}: it has no config.json")
+    config = read_json(folder / "config.json")
+    kind = config.get("model_type")
+    if kind == "internvl_chat":
+        raise CheckpointError(
+            f"{folder} has InternVL's GitHub layout (model_type internvl_chat), which cannot be loaded yet: "
+            "take the same model with '-HF' at the end of its name"
+        )
+    if kind != "internvl":
+        raise CheckpointError(f"{folder} is no InternVL checkpoint: its model_type is {kind!r}, not 'internvl'")
+    return config
+
+
+def _check_weights(folder: Path) -> None:
+    """Check that the safetensors are all there and as long as their headers say."""
+    weights = sorted(folder.glob("*.safetensors"))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        mapped = read_json(index).get("weight_map")
+        names = sorted(set(mapped.values())) if isinstance(mapped, dict) else []
+        for name in names:
+            if not (folder / name).is_file():
+                raise CheckpointError(f"{folder} lacks {name}, which {index.name} names: download it again")
+    if not weights:
+        pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix in _PICKLED]
+        if pickled:
+            raise CheckpointError(
+                f"{folder} holds pickled weights ({pickled[0]}), which can run code and are never loaded: "
+                "convert them to safetensors"
+            )
+        raise CheckpointError(f"{folder} holds no weights: model.safetensors is missing")
+    for path in weights:
+        _check_length(path)
+
+
+def _check_length(path: Path) -> None:
+    """Compare a safetensors file's length with its header: eight bytes of length, JSON, tensors."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        header = file.read(length) if 0 < length <= size - 8 else b""
+    try:
+        tensors = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as exc:
+        raise CheckpointError(f"{path} is truncated or no safetensors file ({size} bytes): download it again") from exc
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise CheckpointError(f"{path} is truncated: {size} bytes, its header says {expected}; download it again")
+
+
+def _section(config: Mapping[str, Any], name: str, folder: Path) -> Mapping[str, Any]:
+    section = config.get(name)
+    if not isinstance(section, dict):
+        raise CheckpointError(f"{folder / 'config.json'} has no {name}")
+    return section
+
+
+def _side(value: object, folder: Path) -> int:
+    sides = value if isinstance(value, list) else [value]
+    if not sides or not isinstance(sides[0], int) or sides[0] < 1 or any(side != sides[0] for side in sides):
+        raise CheckpointError(f"{folder / 'config.json'}: tiles and patches are square, not {value!r}")
+    return int(sides[0])
+
+
+def _normalisation(folder: Path) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Read mean and standard deviation where the processor's files say them; else ImageNet's."""
+    settings: Mapping[str, Any] = {}
+    if (folder / "preprocessor_config.json").is_file():
+        settings = read_json(folder / "preprocessor_config.json")
+    elif (folder / "processor_config.json").is_file():
+        settings = read_json(folder / "processor_config.json").get("image_processor") or {}
+    return _channels(settings.get("image_mean"), IMAGENET_MEAN), _channels(settings.get("image_std"), IMAGENET_STD)
+
+
+def _channels(value: object, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not isinstance(value, list) or len(value) != 3:
+        return default
+    return float(value[0]), float(value[1]), float(value[2])
+
+
+def _from_hub(name: str, endpoint: str | None) -> Path:
+    try:
+        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as exc:
+        raise MissingDependency("a model from the hub", "pip install 'foveate[torch]'") from exc
+    try:
+        config = Path(hf_hub_download(name, "config.json", endpoint=endpoint))
+        _config(config.parent)  # before gigabytes of a layout that cannot be loaded
+        return Path(snapshot_download(name, endpoint=endpoint, allow_patterns=[*_SMALL_FILES, "*.safetensors"]))
+    except (*HfHubHTTPError.__bases__, HFValidationError, LocalEntryNotFoundError) as exc:  # the client's own errors
+        first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        raise ModelUnavailable(
+            f"no folder {name!r} here, and the hub gave no such model ({type(exc).__name__}: {first[:200]}): "
+            "give the folder of a downloaded checkpoint"
+        ) from exc

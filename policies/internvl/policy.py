@@ -1,0 +1,187 @@
+"""InternVLPolicy: one picture, a task and the operations so far, to the next actions."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+from foveate.actions.errors import ModelUnavailable, OutOfFrame, ParseError, ResetNeeded, UsageError
+from foveate.actions.schema import KINDS
+from foveate.envs.base import Observation, Resource
+from foveate.policies.answers import decide
+from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
+from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.names import ENGINES, engine_named
+from foveate.policies.internvl import checkpoint as checkpoints
+from foveate.policies.internvl.profile import ModelProfile
+from foveate.policies.internvl.profiles import INTERNVL3_5, PROFILES, profile_named
+from foveate.policies.internvl.prompts import last_notes, platform_of, previous_operations
+
+
+class InternVLPolicy(Resource, Policy):
+    """Asks an InternVL model for the next actions.
+
+    The prompt holds an explicit system message, the current picture, and after it the task, the previous operations
+    and the notes on the last step; nothing is remembered between steps. Decoding is greedy and without thoughts
+    unless a Look says otherwise.
+
+    Args:
+        model: ``tiny`` (bundled), a checkpoint's folder, or a hub id.
+        engine: An engine's name (opened and closed with this policy), or an Engine that is open already; it may be
+            shared, and stays open.
+        profile: How to talk to the model, or the name of one; None is what the checkpoint names, else InternVL3.5's.
+        look: The default of what may vary per step.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for an engine that is given by name.
+
+    Raises:
+        UsageError: If there is no such engine or profile, or the profile's model cannot think though ``look`` asks.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "tiny",
+        *,
+        engine: str | Engine = "auto",
+        profile: ModelProfile | str | None = None,
+        look: Look | None = None,
+        device: str = "auto",
+    ) -> None:
+        if isinstance(engine, str) and engine not in ENGINES:
+            raise UsageError(f"no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+        self.model = str(model)
+        self.look = look if look is not None else Look()
+        self._model_path = model
+        self._engine_name = engine if isinstance(engine, str) else None
+        self._engine: Engine | None = None if isinstance(engine, str) else engine
+        self._device = device
+        self._told = profile is not None
+        self._task: str | None = None
+        self._seed: int | None = None
+        self._kinds = KINDS
+        self._use(profile_named(profile) if isinstance(profile, str) else profile or PROFILES.get(str(model)))
+
+    def _use(self, profile: ModelProfile | None) -> None:
+        self.profile = profile if profile is not None else INTERNVL3_5
+        self.preferred_viewport = self.profile.viewport
+        if profile is not None and self.look.thinking and not profile.can_think:
+            raise UsageError(f"the model profile {profile.name!r} cannot think: leave thinking off")
+
+    async def _open(self) -> None:
+        if self._engine_name is None:
+            if self._engine is None or not self._engine.opened:
+                raise ModelUnavailable(
+                    f"the {type(self._engine).__name__} given to InternVLPolicy is not open: open it first, it stays "
+                    "open after the policy"
+                )
+            return
+        if not self._told and self.model not in PROFILES:
+            self._use(await asyncio.to_thread(_named_by, self._model_path))
+        engine = engine_named(self._engine_name, self.model, device=self._device)
+        await engine.open()
+        self._engine = engine
+
+    async def _close(self) -> None:
+        self._task = None
+        if self._engine_name is not None and self._engine is not None:
+            engine, self._engine = self._engine, None
+            await engine.close()
+
+    async def reset(self, task: str, *, seed: int | None = None, action_kinds: frozenset[str] | None = None) -> None:
+        """Begin an episode.
+
+        Args:
+            task: The instruction.
+            seed: Makes sampling repeatable; greedy decoding does not need it.
+            action_kinds: What the prompt offers and the parser takes; None is every kind.
+        """
+        self.require_open()
+        self._task, self._seed = task, seed
+        self._kinds = action_kinds if action_kinds is not None else KINDS
+
+    async def act(self, observation: Observation, history: tuple[Turn, ...], look: Look | None = None) -> Decision:
+        """Ask the model.
+
+        A Look that asks a model to think which cannot is answered without a thought.
+
+        Raises:
+            ParseError: If the answer is no action that is offered; ``.decision`` holds its text, usage and tokens.
+            OutOfFrame: If it points outside the frame; ``.decision`` likewise.
+            ResetNeeded: If no episode was begun.
+            ModelUnavailable: If the engine cannot take the request.
+        """
+        self.require_open()
+        if self._task is None:
+            raise ResetNeeded("InternVLPolicy.act before its first reset")
+        look = _merged(look, self.look)
+        request = self.request(observation, history, look)
+        answered, finish = await self._answer(request)
+        try:
+            return decide(answered, frame=observation.frame, convention=self.profile.convention, kinds=self._kinds)
+        except (ParseError, OutOfFrame) as error:
+            if finish != "length":
+                raise
+            cut = type(error)(f"{error} (the answer was cut off at {answered.usage.output} tokens)")
+            cut.decision = error.decision
+            raise cut from error
+
+    def request(self, observation: Observation, history: tuple[Turn, ...], look: Look) -> Request:
+        """Lay out what the engine is asked."""
+        profile = self.profile
+        thinking = bool(look.thinking) and profile.can_think
+        operations = previous_operations(history, limit=profile.history_steps, chars=profile.operation_chars)
+        system = profile.system(platform_of(self._kinds), self._kinds, "thought" if thinking else profile.answer)
+        user = profile.user(self._task or "", operations, last_notes(history))
+        picture = ImagePart(observation.image, look.max_tiles or profile.tiles.of(observation))
+        return Request(
+            messages=(Message("system", (TextPart(system),)), Message("user", (picture, TextPart(user)))),
+            prefill=profile.think_prefill if thinking else profile.plain_prefill,
+            stop=profile.stop,
+            sampling=self._sampling(look, thinking, len(history)),
+            max_new_tokens=profile.thinking_max_new_tokens if thinking else profile.max_new_tokens,
+            visual_tokens=look.visual_tokens,
+        )
+
+    def _sampling(self, look: Look, thinking: bool, step: int) -> Sampling:
+        """Choose how tokens are drawn; the episode's seed gives every step (and every repeated question) its own."""
+        default = self.profile.thinking_sampling if thinking else self.profile.sampling
+        sampling = look.sampling if look.sampling is not None else default
+        if sampling.temperature > 0 and sampling.seed is None and self._seed is not None:
+            return replace(sampling, seed=self._seed * 1_000_003 + step)
+        return sampling
+
+    async def _answer(self, request: Request) -> tuple[Decision, FinishReason | None]:
+        """Collect the stream into a Decision without actions."""
+        if self._engine is None:
+            raise ModelUnavailable("InternVLPolicy has no engine")
+        async with aclosing(self._engine.generate(request)) as stream:
+            deltas = [delta async for delta in stream]
+        last = deltas[-1] if deltas else Delta()
+        raw = request.prefill + "".join(delta.text for delta in deltas)
+        return Decision(raw=raw, usage=last.usage or Usage(), completion=_completion(deltas)), last.finish
+
+
+def _completion(deltas: list[Delta]) -> Completion | None:
+    prompt = deltas[-1].prompt_ids if deltas else None
+    if prompt is None:
+        return None
+    ids = tuple(token for delta in deltas for token in delta.token_ids)
+    logprobs = tuple(value for delta in deltas for value in delta.logprobs or ())
+    return Completion(prompt, ids, logprobs if len(logprobs) == len(ids) else None)
+
+
+def _merged(look: Look | None, default: Look) -> Look:
+    """Fill what a step's Look leaves open from the default."""
+    if look is None:
+        return default
+    return Look(
+        max_tiles=look.max_tiles if look.max_tiles is not None else default.max_tiles,
+        visual_tokens=look.visual_tokens if look.visual_tokens is not None else default.visual_tokens,
+        thinking=look.thinking if look.thinking is not None else default.thinking,
+        sampling=look.sampling if look.sampling is not None else default.sampling,
+    )
+
+
+def _named_by(model: str | Path) -> ModelProfile | None:
+    """Give the profile that a checkpoint names for itself."""
+    name = checkpoints.check(checkpoints.find(model)).profile
+    return profile_named(name) if name is not None else None

@@ -1,0 +1,80 @@
+"""A random InternVL checkpoint in transformers' layout, built once a run: right in every shape, trained on nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPECIAL = (
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>",
+    "</ref>", "<box>", "</box>", "<video>", "<think>", "</think>",
+)  # fmt: skip
+_TEXTS = (
+    "Please generate the next move according to the UI screenshot, the task and previous operations.",
+    "<operation>Click the button</operation><action>click(x=0.5, y=0.25)</action>",
+    "system user assistant été 牛奶 🥛 milk",
+)
+
+
+def build(folder: Path, *, image_size: int, context: int = 2048, seed: int = 0) -> Path:
+    """Write a checkpoint whose tiles have ``image_size`` pixels a side (a multiple of 28)."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    from transformers.models.internvl import InternVLVisionConfig
+
+    tokenizer = _tokenizer(transformers)
+    text = transformers.Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, max_position_embeddings=context, tie_word_embeddings=False,
+        bos_token_id=None, eos_token_id=tokenizer.convert_tokens_to_ids("<|im_end|>"), pad_token_id=None,
+    )  # fmt: skip
+    vision = InternVLVisionConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, attention_bias=True,
+        image_size=[image_size, image_size], patch_size=[14, 14],
+    )  # fmt: skip
+    config = transformers.InternVLConfig(
+        vision_config=vision, text_config=text, downsample_ratio=0.5, image_seq_length=(image_size // 28) ** 2,
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"), tie_word_embeddings=False,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    model = transformers.InternVLForConditionalGeneration(config)
+    with torch.no_grad():  # far from uniform, so that greedy choices are no matter of rounding
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, 0.25)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    processor = {
+        "image_processor_type": "GotOcr2ImageProcessor", "size": {"height": image_size, "width": image_size},
+        "crop_to_patches": True, "min_patches": 1, "max_patches": 12,
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+def _tokenizer(transformers: Any) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )  # fmt: skip
+    tokenizer.train_from_iterator(_TEXTS, trainer)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=SPECIAL[2], pad_token=SPECIAL[0])
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint with tiles of 56 pixels, four visual tokens each."""
+    return build(tmp_path_factory.mktemp("checkpoint") / "small", image_size=56)
+
+
+@pytest.fixture(scope="session")
+def full_tile_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint with tiles of 448 pixels, 256 visual tokens each."""
+    return build(tmp_path_factory.mktemp("checkpoint") / "full", image_size=448, context=4096)
