@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from foveate.actions.errors import ParseError, UsageError
 from foveate.actions.geometry import Convention
-from foveate.actions.schema import Action
+from foveate.actions.schema import Action, ActionModel
 from foveate.envs.base import Observation, Resource, Viewport
 from foveate.policies.answers import decide
 from foveate.policies.base import Decision, Look, Policy, Turn
@@ -97,7 +97,7 @@ class ScriptedPolicy(Resource, Policy):
         self._next += 1
         if isinstance(answer, str):
             return decide(Decision(raw=answer), frame=observation.frame, convention=self.convention, kinds=self._kinds)
-        return Decision(actions=tuple(answer) if isinstance(answer, Sequence) else (answer,))
+        return Decision(actions=(answer,) if isinstance(answer, ActionModel) else tuple(answer))
 
 
 def _listed(text: str, file: Path) -> _Script:

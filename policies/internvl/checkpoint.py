@@ -197,11 +197,12 @@ def _from_hub(name: str, endpoint: str | None) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as exc:
         raise MissingDependency("a model from the hub", "pip install 'foveate[torch]'") from exc
+    theirs = (HFValidationError, LocalEntryNotFoundError, *HfHubHTTPError.__bases__)  # its HTTP library's errors too
     try:
         config = Path(hf_hub_download(name, "config.json", endpoint=endpoint))
         _config(config.parent)  # before gigabytes of a layout that cannot be loaded
         return Path(snapshot_download(name, endpoint=endpoint, allow_patterns=[*_SMALL_FILES, "*.safetensors"]))
-    except (*HfHubHTTPError.__bases__, HFValidationError, LocalEntryNotFoundError) as exc:  # the client's own errors
+    except theirs as exc:
         first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
         raise ModelUnavailable(
             f"no folder {name!r} here, and the hub gave no such model ({type(exc).__name__}: {first[:200]}): "
