@@ -276,7 +276,7 @@ class TorchModel:
                 raise ModelUnavailable(f"a choice of {len(ids)} tokens exceeds the context: shorten it")
             fed = torch.tensor([ids[:-1]], device=self.device)
             out = self.model(input_ids=fed, past_key_values=cache, use_cache=True)
-            cache.crop(length)
+            cache.crop(-(len(ids) - 1))  # negative: how many to drop, in every version of transformers
             rest = torch.log_softmax(out.logits[0].float(), -1)
             total += float(rest.gather(1, torch.tensor(ids[1:], device=self.device)[:, None]).sum())
         return total
@@ -347,15 +347,25 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
 def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     try:
         model, info = transformers.InternVLForConditionalGeneration.from_pretrained(
-            checkpoint.folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+            checkpoint.folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named and refused below
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
-        raise CheckpointError(f"{checkpoint.folder} does not fit its configuration: {_first(exc)}") from exc
-    for key, says in (("missing_keys", "lacks"), ("unexpected_keys", "holds, against its configuration,")):
-        names = sorted(map(str, info.get(key, ())))
+        raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+    wrong = {
+        "has tensors of another shape than its configuration says": info.get("mismatched_keys", ()),
+        "lacks tensors": info.get("missing_keys", ()),
+        "holds tensors that its configuration does not know": info.get("unexpected_keys", ()),
+    }
+    for says, keys in wrong.items():
+        names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{checkpoint.folder} {says} {len(names)} tensors: {', '.join(names[:3])}{more}")
+            raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
     return model
 
 
