@@ -1,0 +1,79 @@
+"""InternVL's own grounding: ``<ref>what</ref><box>[[x1, y1, x2, y2]]</box>``, and places that stand alone.
+
+``<box>`` and ``<ref>`` fix the scale at 0..1000. Without them (a tokenizer may strip them as special tokens) the
+convention decides, as it does for ``<point>``, ``<bbox>`` and ``<|box_start|>``, which other families write too.
+Several places are several actions, in order. A place alone is a click where clicks are offered, else ``go_to``.
+
+Source: InternVL's constants.py; VLMEvalKit's regular expressions for ScreenSpot and RefCOCO; OpenGVLab/InternVL
+issues 844, 865, 1016, 1140.
+"""
+
+import re
+
+from foveate.actions.errors import ParseError
+from foveate.actions.formats.places import OPENINGS, read_place
+from foveate.actions.formats.values import MAX_ACTIONS, NUMBER, Found, Reading, Spot, excerpt, narrow
+
+_TAGGED = re.compile(r"<box>|<point>|<bbox>|<\|box_start\|>|<ref>", re.IGNORECASE)
+_LIST = rf"\[\s{{0,9}}{NUMBER}(?:\s{{0,9}},\s{{0,9}}{NUMBER}){{1,3}}\s{{0,9}},?\s{{0,9}}\]"
+_INNER = re.compile(_LIST, re.ASCII)
+_DOUBLE = re.compile(rf"\[\s{{0,9}}{_LIST}(?:\s{{0,9}},\s{{0,9}}{_LIST}){{0,100}}\s{{0,9}}\]", re.ASCII)
+_FIND = re.compile(NUMBER, re.ASCII)
+_OPENING = re.compile("|".join(map(re.escape, OPENINGS)), re.IGNORECASE)
+
+
+def detect(text: str) -> bool:
+    """Tell whether a text names places by tags or brackets."""
+    if _TAGGED.search(text):
+        return True
+    narrowed = narrow(text) if len(text) < 1_000 else text
+    return narrowed.lstrip()[:1] in ("(", "[") or _DOUBLE.search(narrowed) is not None
+
+
+def read(text: str, reading: Reading) -> list[Found]:
+    """Read every place of a text.
+
+    Raises:
+        ParseError: If there is none, or one is cut off.
+        OutOfFrame: If one lies outside the frame.
+    """
+    spots = _tagged(text) if _TAGGED.search(text) else _untagged(text)
+    if not spots:
+        raise ParseError("expected a place such as [[x1, y1, x2, y2]]")
+    if len(spots) > MAX_ACTIONS:
+        raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
+    return [reading.bare(spot) for spot in spots]
+
+
+def _tagged(text: str) -> list[Spot]:
+    native = "<ref>" in text.lower()
+    spots: list[Spot] = []
+    at = 0
+    while (opening := _OPENING.search(text, at)) is not None:
+        closing = OPENINGS[opening[0].lower()]
+        ending = re.compile(re.escape(closing), re.IGNORECASE).search(text, opening.end(), opening.end() + 4_000)
+        if ending is None:
+            raise ParseError(f"a place that begins with {opening[0]} ends with {closing}")
+        inner = text[opening.end() : ending.start()]
+        spots += _several(inner, per_mille=native or opening[0].lower() == "<box>")
+        at = ending.end()
+    return spots or [Spot(spot.numbers, native) for spot in _untagged(re.sub(r"</?ref>", " ", text, flags=re.I))]
+
+
+def _several(inner: str, *, per_mille: bool) -> list[Spot]:
+    """Read what stands between a place's tags: one place, or a list of them."""
+    bare = narrow(inner)
+    lists = [_FIND.findall(item) for item in _INNER.findall(bare)]
+    if len(lists) <= 1:
+        return [Spot(read_place(inner).numbers, per_mille)]
+    if _INNER.sub("", bare).strip("[], \n\t"):
+        raise ParseError(f"expected a list of places, not {excerpt(inner)}")
+    return [Spot(tuple(map(float, item)), per_mille) for item in lists]
+
+
+def _untagged(text: str) -> list[Spot]:
+    bare = narrow(text) if not text.isascii() else text
+    groups = _DOUBLE.findall(bare)
+    if groups:
+        return [spot for group in groups for spot in _several(group, per_mille=False)]
+    return [read_place(bare.strip())]

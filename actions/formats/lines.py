@@ -1,0 +1,229 @@
+"""Lines of a verb and bracketed arguments: OS-Genesis, WebArena and Mind2Web style, ``click [0.5, 0.3]``.
+
+A place is two or four numbers in brackets or a tag (``CLICK <point>[[x, y]]</point>``). One number is an element's id,
+which no picture can show: a ParseError. ``stop [answer]`` is the answer and the end of the task.
+
+Source: ScaleCUA's conversation.py (OS-Genesis web); OS-Atlas's and Mind2Web's action lines.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from foveate.actions.errors import ParseError
+from foveate.actions.formats import calls, values
+from foveate.actions.formats.places import read_place
+from foveate.actions.formats.pointer_calls import NO_AMOUNT, scroll_direction
+from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading, Spot, excerpt, narrow
+from foveate.actions.keys import read_chord
+
+_VERB = re.compile(
+    r"[ \t]*(?:\d{1,3}[.)][ \t]+)?(click|left_click|double_click|right_click|hover|type|input|select|press|hotkey"
+    r"|scroll|new_tab|tab_focus|close_tab|page_close|goto|go_back|go_forward|stop|enter|long_press|press_home|press_back"
+    r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|\()",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ID = re.compile(
+    r"\s*(?:\w{1,20}\s*=\s*)?#?\d{1,9}\s*|\s*(?:button|link|textbox|input|element|combobox|span|div)\s*", re.I
+)
+_TAG = re.compile(r"<(point|box|bbox)>.{0,400}?</\1>", re.IGNORECASE | re.DOTALL)
+_NAMED = re.compile(r"\s*[a-z_]{1,24}\s*=\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A verb with its arguments, as written between brackets or tags."""
+
+    verb: str
+    parts: tuple[str, ...]
+    reading: Reading
+
+    def place(self) -> Spot | None:
+        """Give the first argument as a place, None where there is none."""
+        if not self.parts:
+            return None
+        first = self.parts[0]
+        if _ID.fullmatch(narrow(first)):
+            raise ParseError(
+                f"{self.verb} [{first.strip()}]: element ids cannot be found in a picture, give a place [x, y]"
+            )
+        return read_place(first)
+
+    def text(self, *, after_place: bool) -> str:
+        """Give the text among the arguments."""
+        parts = self.parts[1:] if after_place else self.parts
+        return parts[0] if parts else ""
+
+
+_Reader: TypeAlias = Callable[[_Line], list[Found]]
+
+
+def detect(text: str) -> bool:
+    """Tell whether some line of a text begins with one of the verbs and a bracket."""
+    return _VERB.search(text) is not None and any(_starts(line) for line in text.split("\n", 200))
+
+
+def read(text: str, reading: Reading) -> list[Found]:
+    """Read the lines that begin with a verb.
+
+    Raises:
+        ParseError: If an element is named by its id, or an argument is wrong.
+        OutOfFrame: If a place lies outside the frame.
+    """
+    found: list[Found] = []
+    for row in text.split("\n"):
+        if _starts(row):
+            found += _read_line(row.strip(), reading)
+        if len(found) > MAX_ACTIONS:
+            raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
+    return found
+
+
+def _starts(row: str) -> bool:
+    return _VERB.match(row) is not None
+
+
+def _read_line(row: str, reading: Reading) -> list[Found]:
+    match = _VERB.match(row)
+    assert match is not None  # noqa: S101 - the caller asked _starts
+    verb = match[1].lower()
+    line = _Line(verb, _parts(row[match.end() :].strip()), reading)
+    return _VERBS[verb](line)
+
+
+def _parts(rest: str) -> tuple[str, ...]:
+    """Split ``[a] [b [c]] <point>...</point>`` into its arguments; a pair of brackets inside one is its text."""
+    parts: list[str] = []
+    at = 0
+    while at < len(rest) and len(parts) < 8:
+        if rest[at] in "[［(":
+            end = _closing(rest, at)
+            parts.append(rest[at + 1 : end])
+            at = end + 1
+        elif (tag := _TAG.match(rest, at)) is not None:
+            parts.append(tag[0])
+            at = tag.end()
+        elif rest[at] in " \t,;":
+            at += 1
+        else:
+            raise ParseError(f"expected arguments in brackets, not {excerpt(rest[at:])}")
+    return tuple(parts)
+
+
+def _closing(text: str, at: int) -> int:
+    depth = 0
+    pairs = {"[": "]", "［": "］", "(": ")"}
+    opening, closing = text[at], pairs[text[at]]
+    for index in range(at, len(text)):
+        depth += (text[index] == opening) - (text[index] == closing)
+        if depth == 0:
+            return index
+    raise ParseError(f"the bracket is not closed: {excerpt(text[at:])}")
+
+
+def _click(button: str, count: int, hold_s: float = 0.0) -> _Reader:
+    def read_click(line: _Line) -> list[Found]:
+        spot = line.place()
+        if spot is None:
+            raise ParseError(f"{line.verb} needs a place: {line.verb} [x, y]")
+        return [line.reading.make("click", spot, button=button, clicks=count, hold_s=hold_s)]
+
+    return read_click
+
+
+def _hover(line: _Line) -> list[Found]:
+    spot = line.place()
+    if spot is None:
+        raise ParseError("hover needs a place: hover [x, y]")
+    return [line.reading.make("move", spot)]
+
+
+def _type(line: _Line) -> list[Found]:
+    """Read ``type [x, y] [text] [press_enter_after=1]`` or ``type [text]``."""
+    parts, enter = list(line.parts), ""
+    if parts and re.fullmatch(r"\s*(?:press_enter_after\s*=\s*)?[01]\s*", parts[-1]) and len(parts) > 1:
+        enter = "\n" if parts.pop().strip().endswith("1") else ""
+    if len(parts) == 1:
+        return calls.typed(line.reading, parts[0] + enter)
+    if len(parts) != 2:
+        raise ParseError("type takes a text, and a place before it: type [x, y] [text]")
+    spot = line.place()
+    return [line.reading.make("click", spot), *calls.typed(line.reading, parts[1] + enter)]
+
+
+def _select(line: _Line) -> list[Found]:
+    spot = line.place()
+    if spot is None or len(line.parts) != 2:
+        raise ParseError("select takes a place and an option: select [x, y] [option]")
+    return [line.reading.make("select_option", spot, value=line.parts[1])]
+
+
+def _press(line: _Line) -> list[Found]:
+    if len(line.parts) != 1:
+        raise ParseError(f"{line.verb} takes one key or chord: {line.verb} [ctrl+c]")
+    return [line.reading.make("press", keys=read_chord(_NAMED.sub("", line.parts[0], count=1)))]
+
+
+def _scroll(line: _Line) -> list[Found]:
+    """Read ``scroll [down]``, ``scroll [direction=down]``, or a place before it."""
+    if not line.parts:
+        raise ParseError("scroll needs a direction: scroll [down]")
+    spot = line.place() if len(line.parts) > 1 else None
+    x, y = scroll_direction(_NAMED.sub("", line.parts[-1], count=1))
+    return [line.reading.make("scroll", spot, dx=x * NO_AMOUNT, dy=y * NO_AMOUNT)]
+
+
+def _plain(kind: str) -> _Reader:
+    return lambda line: [line.reading.make(kind)]
+
+
+def _text(kind: str, field: str) -> _Reader:
+    def read_text(line: _Line) -> list[Found]:
+        if len(line.parts) != 1:
+            raise ParseError(f"{line.verb} takes one argument: {line.verb} [...]")
+        return [line.reading.make(kind, None, **{field: line.parts[0].strip()})]
+
+    return read_text
+
+
+def _tab_focus(line: _Line) -> list[Found]:
+    if len(line.parts) != 1:
+        raise ParseError("tab_focus takes a tab's index: tab_focus [0]")
+    return [line.reading.make("switch_tab", index=values.integer(line.parts[0], "index"))]
+
+
+def _stop(line: _Line) -> list[Found]:
+    answer = line.parts[0].strip() if line.parts else ""
+    if not answer and line.reading.offers("stop") and not line.reading.offers("terminate"):
+        return [line.reading.make("stop")]
+    return calls.answered(line.reading, answer)
+
+
+def _phone(line: _Line) -> list[Found]:
+    raise calls.not_on_this_platform(line.verb)
+
+
+_VERBS: Mapping[str, _Reader] = {
+    **dict.fromkeys(("click", "left_click"), _click("left", 1)),
+    "double_click": _click("left", 2),
+    "right_click": _click("right", 1),
+    "long_press": _click("left", 1, 1.0),
+    "hover": _hover,
+    **dict.fromkeys(("type", "input"), _type),
+    "select": _select,
+    **dict.fromkeys(("press", "hotkey"), _press),
+    "enter": lambda line: calls.presses(line.reading, "enter"),
+    "scroll": _scroll,
+    "new_tab": _plain("new_tab"),
+    "tab_focus": _tab_focus,
+    **dict.fromkeys(("close_tab", "page_close"), _plain("close_tab")),
+    "goto": _text("navigate", "url"),
+    "go_back": _plain("back"),
+    "go_forward": _plain("forward"),
+    **dict.fromkeys(("press_home", "press_back", "press_recent"), _phone),
+    "open_app": _text("open_app", "name"),
+    "wait": _plain("wait"),
+    "complete": lambda line: calls.ended(line.reading, "success", ""),
+    "stop": _stop,
+}

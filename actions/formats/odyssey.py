@@ -1,0 +1,52 @@
+"""GUI-Odyssey's JSON, ``{"action": "CLICK", "args": {"x": 0.5, "y": 0.3}}``, a phone's format that a screen shares.
+
+``SCROLL`` is the finger's way from start to end, so it scrolls the opposite way. KEY_HOME, KEY_BACK and KEY_APPSELECT
+are a phone's buttons and refused as such.
+
+Source: ScaleCUA's conversation.py (GUI-Odyssey+).
+"""
+
+from collections.abc import Mapping
+
+from foveate.actions.errors import ParseError
+from foveate.actions.formats import calls
+from foveate.actions.formats.literal import Call
+from foveate.actions.formats.pointer_calls import Reader
+from foveate.actions.formats.values import Found, Reading, excerpt
+
+NAMES = frozenset(
+    {"CLICK", "LONG_PRESS", "TEXT", "SCROLL", "KEY_HOME", "KEY_BACK", "KEY_APPSELECT", "COMPLETE", "INCOMPLETE"}
+)
+"""Its actions, in capitals, which tell it from the vendors' calls."""
+
+
+def read(given: Mapping[str, object], reading: Reading) -> list[Found]:
+    """Read one action.
+
+    Raises:
+        ParseError: If it is not known, or only a phone can do it.
+        OutOfFrame: If a place lies outside the frame.
+    """
+    name = str(given["action"])
+    if name.upper().startswith("KEY_"):
+        raise calls.not_on_this_platform(name)
+    arguments = given.get("args", {})
+    if name.lower() not in _FUNCTIONS or not isinstance(arguments, Mapping | None):
+        raise ParseError(f"there is no action {excerpt(name)} with such args: {', '.join(sorted(NAMES))}")
+    call = Call("", name, (), {str(key): value for key, value in (arguments or {}).items()})
+    return calls.read_call(call, reading, _FUNCTIONS)
+
+
+def _end(status: str) -> Reader:
+    return lambda args: calls.ended(args.reading, status, args.string("content", "reason", default=""))
+
+
+_TABLE = calls.FUNCTIONS
+_FUNCTIONS: Mapping[str, tuple[tuple[str, ...], Reader]] = {
+    "click": ((), _TABLE["click"][1]),
+    "long_press": ((), _TABLE["long_press"][1]),
+    "text": ((), _TABLE["write"][1]),
+    "scroll": ((), _TABLE["swipe"][1]),
+    "complete": ((), _end("success")),
+    "incomplete": ((), _end("failure")),
+}

@@ -1,0 +1,59 @@
+"""ScaleCUA's form: ``<think>``, ``<operation>`` and ``<action>`` with one call a line.
+
+Source: ScaleCUA's prompt templates and conversation.py. Its own parser cuts a text at a comma or bracket and reads an
+empty action as a wait; here the first is kept whole and the second is an error.
+"""
+
+import re
+
+from foveate.actions.errors import ParseError
+from foveate.actions.formats.bodies import Draft, read_body
+from foveate.actions.formats.values import Reading
+
+_OPEN = re.compile(r"<action>", re.IGNORECASE)
+_CLOSE = re.compile(r"</action>", re.IGNORECASE)
+_OPERATION = re.compile(r"<operation>", re.IGNORECASE)
+_OPERATION_END = re.compile(r"</operation>|<action>", re.IGNORECASE)
+
+
+def detect(text: str) -> bool:
+    """Tell whether a text is in this form."""
+    return _OPEN.search(text) is not None or _CLOSE.search(text) is not None
+
+
+def read(text: str, reading: Reading) -> Draft:
+    """Read a text in this form; several ``<action>`` blocks are read in order.
+
+    Raises:
+        ParseError: If a block is empty or holds anything but calls.
+        OutOfFrame: If a place lies outside the frame.
+    """
+    draft = Draft(operation=_operation(text))
+    for body, ended in _blocks(text):
+        if not body.strip():
+            raise ParseError("no action: <action> is empty")
+        draft.found.extend(read_body(body, reading, ended=ended).found)
+    return draft
+
+
+def _operation(text: str) -> str:
+    opening = _OPERATION.search(text)
+    if opening is None:
+        return ""
+    ending = _OPERATION_END.search(text, opening.end())
+    return text[opening.end() : ending.start() if ending else len(text)].strip()
+
+
+def _blocks(text: str) -> list[tuple[str, bool]]:
+    """Give each block and whether it was closed; the last closing tag counts, for a text may hold one itself."""
+    openings = [opening.span() for opening in _OPEN.finditer(text)]
+    if not openings:  # the opening tag was prefilled
+        operation = text.lower().rfind("</operation>")
+        begin = operation + len("</operation>") if operation >= 0 else 0
+        openings = [(begin, begin)]
+    ends = [begin for begin, _ in openings[1:]] + [len(text)]
+    blocks = []
+    for (_, begin), end in zip(openings, ends, strict=True):
+        closings = list(_CLOSE.finditer(text, begin, end))
+        blocks.append((text[begin : closings[-1].start() if closings else end], bool(closings)))
+    return blocks
