@@ -102,9 +102,9 @@ def _first(exc: ValidationError) -> str:
 
 
 def to_json(data: object, *, indent: int | None = None) -> bytes:
-    """Write data as UTF-8 JSON; lone surrogates become escapes, so that every text of a model can be written."""
+    """Write data as UTF-8 JSON."""
     text = json.dumps(_finite(data), ensure_ascii=False, indent=indent, separators=None if indent else (",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "replace")
 
 
 def replace_file(file: Path, data: bytes) -> None:

@@ -106,10 +106,10 @@ class RecordedStep(BaseModel):
             index=line.index,
             frame=line.frame,
             after=_filled(line.after, count),
-            thought=decision.thought,
-            operation=decision.operation,
-            raw=decision.raw,
-            attempts=decision.attempts,
+            thought=writable(decision.thought),
+            operation=writable(decision.operation),
+            raw=writable(decision.raw),
+            attempts=tuple(map(writable, decision.attempts)),
             actions=tuple(action.model_dump(mode="json") for action in decision.actions[:count]),
             points=tuple(
                 _places(action, outcome, turn.observation.frame, dispatched, written)
@@ -125,10 +125,10 @@ class RecordedStep(BaseModel):
             rule=tuple(outcome.rule for outcome in outcomes),
             target=tuple(_target(outcome) for outcome in outcomes),
             applied=tuple(outcome.applied and outcome.applied.model_dump(mode="json") for outcome in outcomes),
-            error=tuple(outcome.error for outcome in outcomes),
+            error=tuple(outcome.error and writable(outcome.error) for outcome in outcomes),
             changed=turn.changed,
-            events=tuple(RecordedEvent(kind=event.kind, text=event.text) for event in line.events),
-            notes=turn.notes,
+            events=tuple(RecordedEvent(kind=event.kind, text=writable(event.text)) for event in line.events),
+            notes=tuple(map(writable, turn.notes)),
             reward=line.reward,
             terminated=line.terminated,
             truncated=line.truncated,
@@ -181,6 +181,11 @@ class RecordedEpisode(BaseModel):
     writing_ms: float | None = None
 
 
+def writable(text: str) -> str:
+    """Spell out lone surrogates, which UTF-8 cannot hold; every other text stays as it is."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _filled(values: Iterable[Any], count: int) -> tuple[Any, ...]:
     given = tuple(values)[:count]
     return given + (None,) * (count - len(given))
@@ -192,7 +197,7 @@ def _target(outcome: Outcome) -> dict[str, Any] | None:
         return None
     fields = ("role", "name", "input_type", "form_address", "origin", "application", "window")
     values = {name: getattr(target, name) for name in fields}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: writable(value) for name, value in values.items() if value is not None}
 
 
 def _places(action: Action, outcome: Outcome, seen: Frame, dispatched: Frame | None, written: Written) -> Places:

@@ -22,7 +22,7 @@ from foveate.agent.record import (
     replace_file,
     to_json,
 )
-from foveate.agent.record_step import RecordedEpisode, RecordedResult, RecordedStep
+from foveate.agent.record_step import RecordedEpisode, RecordedResult, RecordedStep, writable
 from foveate.agent.report import write_report
 from foveate.agent.trajectory import EpisodeHead, Result, StepLine
 from foveate.agent.writer import Writer
@@ -79,8 +79,8 @@ class Recorder:
             RecordError: If it cannot be written.
         """
         self._head = RecordedEpisode(
-            task=head.task,
-            env=head.env,
+            task=writable(head.task),
+            env=writable(head.env),
             policy=head.policy,
             model=head.model,
             versions=versions() | dict(head.versions),
@@ -187,12 +187,14 @@ class Recorder:
             status=result.status,
             verified=result.verified,
             reason=result.reason,
-            answer=result.answer,
-            error=result.error,
+            answer=result.answer and writable(result.answer),
+            error=result.error and writable(result.error),
             steps=result.steps,
             seconds=round(result.trajectory.seconds, 3),
         )
-        task = self._head.task or result.trajectory.task  # an environment's own instruction is known after the reset
+        task = self._head.task or writable(
+            result.trajectory.task
+        )  # an environment's own instruction is known after the reset
         last = {"task": task, "result": ended, "writing_ms": round(busy_s * 1000, 1)}
         self._write_head(self._head.model_copy(update=last))
         with contextlib.suppress(OSError):

@@ -210,7 +210,7 @@ def _kinds(step: RecordedStep) -> list[str]:
 
 
 def _total(step: RecordedStep) -> float:
-    return step.timing_ms.get("total") or sum(value for _, value in phase_parts(step))
+    return max(step.timing_ms.get("total") or 0.0, sum(value for _, value in phase_parts(step)))
 
 
 def _card(record: Record, preview: Preview | None, out: Path) -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from foveate.actions.schema import CLASSES
 from foveate.agent.previews import Preview, changed_regions
 from foveate.agent.record import Record
 from foveate.agent.record_step import PHASES, Place, RecordedStep
@@ -261,11 +262,14 @@ def _action(step: RecordedStep, number: int) -> str:
 
 
 def _brief(action: Mapping[str, Any]) -> str:
-    """Write an action without its places, which follow it, and without what is empty."""
+    """Write an action without its places, which follow it, and without what is as by default."""
+    fields = CLASSES[kind].model_fields if (kind := str(action.get("kind"))) in CLASSES else {}
     named = {
         key: value
         for key, value in action.items()
-        if key not in ("kind", "at", "path", "region") and value not in (None, [], "", 0.0)
+        if key not in ("kind", "at", "path", "region")
+        and value not in (None, [])
+        and (key not in fields or value != fields[key].default)
     }
     told = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in named.items())
     return f"{action.get('kind', '?')}({told})"
@@ -282,7 +286,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 def _latency(step: RecordedStep, longest: float) -> str:
     parts = phase_parts(step)
-    total = step.timing_ms.get("total") or sum(value for _, value in parts)
+    total = max(step.timing_ms.get("total") or 0.0, sum(value for _, value in parts))
     if not parts or longest <= 0:
         return ""
     bar = "".join(

@@ -1,0 +1,277 @@
+"""The command line: ``foveate run``, ``view``, ``bench loop`` and ``doctor``."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from foveate.actions.errors import UsageError
+from foveate.actions.guard import Guard, Limits
+from foveate.agent.agent import Agent
+from foveate.agent.ending import FAILED, SUCCESS, Ending, end
+from foveate.agent.flags import limits_of, parse_viewport, record_folder
+from foveate.agent.live import LiveView
+from foveate.agent.running import Person, run_agent
+from foveate.envs.base import Env, Viewport
+from foveate.policies.base import Look, Policy
+
+app = typer.Typer(
+    name="foveate",
+    help="One perception-action loop for screens and robots: look, point, act, look again.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+bench = typer.Typer(help="Measure foveate beside its peers, in one run.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+people = Console(stderr=True, highlight=False)
+"""Everything for people goes here; standard output is for results."""
+
+
+class EnvName(StrEnum):
+    """What ``--env`` takes."""
+
+    BROWSER = "browser"
+
+
+class EngineName(StrEnum):
+    """What ``--engine`` takes."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+
+
+class DeviceName(StrEnum):
+    """What ``--device`` takes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class VerifyName(StrEnum):
+    """What ``--verify`` takes."""
+
+    PAGE = "page"
+
+
+class ThinkName(StrEnum):
+    """What ``--think`` takes."""
+
+    NEVER = "never"
+
+
+class ConfirmName(StrEnum):
+    """What ``--confirm`` takes."""
+
+    NEVER = "never"
+    RISKY = "risky"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The flags of ``foveate run`` that environments and policies are made from."""
+
+    url: str | None
+    viewport: Viewport | None
+    verify: VerifyName | None
+    policy: str
+    model: str
+    engine: EngineName
+    device: DeviceName | None
+    tiles: int | None
+    headed: bool
+    browser: str | None
+    limits: Limits
+
+
+def _browser(options: RunOptions) -> Env:
+    from foveate.envs.browser import BrowserEnv
+
+    if options.url is None:
+        raise UsageError("--env browser needs a start address: --url https://example.org, or --url FILE")
+    return BrowserEnv(
+        options.url,
+        viewport=options.viewport,
+        headless=not options.headed,
+        limits=options.limits,
+        browser=options.browser,
+        verify=None if options.verify is None else options.verify.value,
+    )
+
+
+def _internvl(options: RunOptions, _: str) -> Policy:
+    from foveate.policies.internvl import InternVLPolicy
+
+    return InternVLPolicy(
+        options.model,
+        engine=options.engine.value,
+        look=Look(max_tiles=options.tiles, thinking=False),
+        device="auto" if options.device is None else options.device.value,
+    )
+
+
+def _scripted(options: RunOptions, file: str) -> Policy:
+    from foveate.policies.scripted import ScriptedPolicy
+
+    if not file:
+        raise UsageError("--policy scripted needs a file of answers: --policy scripted:FILE")
+    return ScriptedPolicy.from_file(file)
+
+
+def _human(options: RunOptions, _: str) -> Policy:
+    from foveate.policies.human import HumanPolicy
+
+    return HumanPolicy()
+
+
+ENVS: Mapping[EnvName, Callable[[RunOptions], Env]] = {EnvName.BROWSER: _browser}
+POLICIES: Mapping[str, Callable[[RunOptions, str], Policy]] = {
+    "internvl": _internvl,
+    "scripted": _scripted,
+    "human": _human,
+}
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> Ending | None:
+    if not version:
+        return None
+    print(metadata.version("foveate"))  # noqa: T201 - the command's result
+    raise typer.Exit(SUCCESS)
+
+
+@app.command()
+def run(
+    task: Annotated[
+        str | None, typer.Argument(metavar="[TASK]", help="What to do; may be left out where the page says it.")
+    ] = None,
+    env: Annotated[EnvName, typer.Option(help="The world.")] = EnvName.BROWSER,
+    url: Annotated[str | None, typer.Option(metavar="URL|FILE", help="Where a browser starts.")] = None,
+    viewport: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Its size in CSS pixels; by default what the policy sees best.")
+    ] = None,
+    verify: Annotated[
+        VerifyName | None, typer.Option(help="Who says at the end whether the task is done: the page's own state.")
+    ] = None,
+    policy: Annotated[str, typer.Option(metavar="internvl|scripted:FILE|human", help="What decides.")] = "internvl",
+    model: Annotated[
+        str, typer.Option(metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id.")
+    ] = "tiny",
+    engine: Annotated[EngineName, typer.Option(help="What serves the model.")] = EngineName.AUTO,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+    ] = None,
+    think: Annotated[ThinkName, typer.Option(help="When the model thinks before it answers.")] = ThinkName.NEVER,
+    tiles: Annotated[
+        int | None, typer.Option(min=1, max=40, help="Most tiles a picture; by default the model's.")
+    ] = None,
+    max_steps: Annotated[int, typer.Option(min=1, help="Steps after which the episode ends.")] = 50,
+    timeout_s: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which the episode ends; no limit by default.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes what is random repeatable.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to record: a new or empty folder; else runs/...")
+    ] = None,
+    no_record: Annotated[bool, typer.Option("--no-record", help="Keep no record.")] = False,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser's window.")] = False,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
+    confirm: Annotated[ConfirmName, typer.Option(help="Which actions a person is asked about.")] = ConfirmName.RISKY,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="HOST", help="A further host that may be asked; * is all. Repeatable.")
+    ] = None,
+    file: Annotated[
+        list[Path] | None, typer.Option(metavar="PATH", help="A file that may be uploaded. Repeatable.")
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> Ending:
+    """Do one task."""
+    if record is not None and no_record:
+        raise UsageError("--record and --no-record exclude each other: leave one out")
+    options = RunOptions(
+        url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, headed, browser,
+        limits_of(url, allow or [], file or []),
+    )  # fmt: skip
+    world, decider = ENVS[env](options), policy_named(policy, options)
+    folder = None if no_record else record_folder(record, task or (url and Path(url.partition("?")[0]).stem) or "")
+    view = LiveView(people, max_steps=max_steps, timeout_s=timeout_s)
+    person = Person(people, view) if policy != "human" and sys.stdin is not None and sys.stdin.isatty() else None
+    agent = Agent(
+        world, decider, guard=Guard(world.limits, ask=confirm.value), max_steps=max_steps, timeout_s=timeout_s,
+        record=folder, listeners=(view,), confirm=person and person.confirm, ask=person and person.answer,
+    )  # fmt: skip
+    return run_agent(agent, view, people, task=task, seed=seed, folder=folder)
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, an unfinished one too.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="The file to write; by default DIR/report.html.")
+    ] = None,
+) -> Ending:
+    """Write a run's report, and print where it lies."""
+    from foveate.agent.report import write_report
+
+    return Ending(SUCCESS, text=str(write_report(folder, out)))
+
+
+@bench.command()
+def loop(
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Where to write the figures.")] = None,
+    full: Annotated[bool, typer.Option("--full/--quick", help="The full counts, or about a tenth.")] = True,
+) -> Ending:
+    """Measure the loop without a model: steps, settle, memory, beside raw Playwright."""
+    from foveate.agent.bench import run_loop_bench
+
+    figures = run_loop_bench(full=full, out=out)
+    return Ending(SUCCESS, data=figures if out is None else None, text="" if out is None else str(out))
+
+
+@app.command()
+def doctor(
+    model: Annotated[
+        str | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model to load and to ask; tiny by default.")
+    ] = None,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to check.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> Ending:
+    """Check that this machine has what a run needs, and say what to do where it has not."""
+    from foveate.agent.doctor import examine, show
+
+    checks = asyncio.run(examine(model=model or "tiny", browser=browser))
+    show(checks, people)
+    passed = all(check.passed for check in checks)
+    data = {"status": "success" if passed else "failure", "checks": [check.as_data() for check in checks]}
+    return Ending(SUCCESS if passed else FAILED, data=data if json_ else None)
+
+
+def policy_named(name: str, options: RunOptions) -> Policy:
+    """Make the policy that ``--policy`` names; a model's answers that cannot be used are asked for again.
+
+    Raises:
+        UsageError: If there is no such policy, or its file is wrong.
+    """
+    from foveate.policies.retry import RetryPolicy
+
+    kind, _, file = name.partition(":")
+    if kind not in POLICIES or (file and kind != "scripted"):
+        raise UsageError(f"--policy {name}: choose internvl, scripted:FILE or human")
+    policy = POLICIES[kind](options, file)
+    return RetryPolicy(policy) if kind == "internvl" else policy
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    end(lambda: app(args, prog_name="foveate", standalone_mode=False), args, people)

@@ -1,0 +1,171 @@
+"""The command line's outer edge: every way to end becomes an exit code, a line for people and one for programs."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import statistics
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from foveate.actions.errors import FoveateError, UsageError
+from foveate.agent.live import shown
+from foveate.agent.record import to_json
+from foveate.agent.record_step import PHASES
+from foveate.agent.trajectory import Status, Trajectory
+
+SUCCESS, ENDED_OTHERWISE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes."""
+
+CODES: Mapping[Status, int] = {
+    "success": SUCCESS,
+    "failure": ENDED_OTHERWISE,
+    "truncated": ENDED_OTHERWISE,
+    "error": FAILED,
+    "interrupted": INTERRUPTED,
+}
+"""The exit code of each status."""
+
+_WRONG_FLAGS: type[Any] = typer.BadParameter.__mro__[2]
+"""typer's base of every usage error, which it exports under no name that all its versions share."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a command ended.
+
+    Attributes:
+        code: The exit code.
+        data: The JSON object for standard output.
+        text: What standard output carries instead where no JSON was asked for; empty is nothing.
+    """
+
+    code: int
+    data: Mapping[str, Any] | None = None
+    text: str = ""
+
+
+def end(command: Callable[[], object], args: Sequence[str], people: Console) -> NoReturn:
+    """Run a command, write what it gives to standard output, and exit.
+
+    Args:
+        command: Gives an Ending, an exit code, or None.
+        args: The command line; with ``--json`` standard output carries exactly one JSON object.
+        people: Where lines for people go.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wants_json = "--json" in args
+    with _kept(wants_json) as output:
+        ending = _ended(command, args, people)
+    written = to_json(ending.data).decode() if wants_json and ending.data is not None else ending.text
+    code = ending.code
+    if written:
+        try:
+            os.write(output, f"{written}\n".encode())
+        except OSError as exc:
+            people.print(f"error: standard output cannot be written: {exc.strerror}", markup=False)
+            code = code or FAILED
+    sys.exit(code)
+
+
+def result_object(
+    *, status: str, reason: str, seconds: float, record: Path | None, trajectory: Trajectory | None = None,
+    verified: bool | None = None, answer: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Make the object that ``foveate run --json`` prints."""
+    steps = trajectory.timing_ms if trajectory is not None else ()
+    usage = trajectory.usage if trajectory is not None else None
+    return {
+        "status": status,
+        "verified": verified,
+        "reason": reason,
+        "answer": answer,
+        "steps": len(trajectory.turns) if trajectory is not None else 0,
+        "seconds": round(seconds, 3),
+        "record": None if record is None else str(record),
+        "timing_ms": medians(steps),
+        "tokens": {
+            name: 0 if usage is None else getattr(usage, name) for name in ("prompt", "visual", "cached", "output")
+        },
+    }
+
+
+def medians(steps: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Give the median of each phase over the steps, in ms; empty without a step."""
+    listed = list(steps)
+    if not listed:
+        return {}
+    return {name: round(statistics.median(step.get(name, 0.0) for step in listed), 3) for name in PHASES}
+
+
+def describe(error: BaseException, people: Console) -> None:
+    """Write an error as one line; the traceback is shown where FOVEATE_DEBUG is set."""
+    text = str(error).strip() or type(error).__name__
+    expected = isinstance(error, FoveateError)
+    line = text if expected else f"{type(error).__name__}: {text} (FOVEATE_DEBUG=1 shows where)"
+    people.print(f"error: {shown(line, 2_000)}", markup=False, soft_wrap=True)
+    if os.environ.get("FOVEATE_DEBUG"):
+        people.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+
+
+def _ended(command: Callable[[], object], args: Sequence[str], people: Console) -> Ending:
+    try:
+        given = command()
+    except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
+        people.print("Interrupted.")
+        return _without_result(args, "interrupted", "person", INTERRUPTED)
+    except _WRONG_FLAGS as exc:
+        people.print(_wrong_flags(exc, args), markup=False, soft_wrap=True)
+        return _without_result(args, "error", "UsageError", WRONG_USAGE)
+    except UsageError as exc:
+        describe(exc, people)
+        return _without_result(args, "error", "UsageError", WRONG_USAGE)
+    except Exception as exc:  # noqa: BLE001 - the outermost edge: whatever failed becomes one line and exit code 3
+        describe(exc, people)
+        return _without_result(args, "error", type(exc).__name__, FAILED)
+    if isinstance(given, Ending):
+        return given
+    return Ending(given if isinstance(given, int) else SUCCESS)
+
+
+def _wrong_flags(error: Any, args: Sequence[str]) -> str:
+    message = str(error.format_message())
+    if not args or message.startswith("Usage:"):
+        return message
+    command = " ".join(word for word in args[:1] if not word.startswith("-"))
+    return f"error: {shown(message, 2_000)} (foveate {command}{' ' if command else ''}--help lists what there is)"
+
+
+def _without_result(args: Sequence[str], status: Status, reason: str, code: int) -> Ending:
+    """Make the ending of a command that has no result of its own."""
+    if "run" in args[:1]:
+        return Ending(code, result_object(status=status, reason=reason, seconds=0.0, record=None))
+    return Ending(code, {"status": status, "reason": reason})
+
+
+@contextlib.contextmanager
+def _kept(keep: bool) -> Iterator[int]:
+    """Keep standard output for the result: whatever else is printed meanwhile goes to standard error."""
+    sys.stdout.flush()
+    if not keep:
+        yield 1
+        return
+    output = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield output
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os.dup2(output, 1)
