@@ -197,7 +197,7 @@ def _from_hub(name: str, endpoint: str | None) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as exc:
         raise MissingDependency("a model from the hub", "pip install 'foveate[torch]'") from exc
-    theirs = (HFValidationError, LocalEntryNotFoundError, *HfHubHTTPError.__bases__)  # its HTTP library's errors too
+    theirs: tuple[type[Exception], ...] = (HFValidationError, LocalEntryNotFoundError, *HfHubHTTPError.__bases__)
     try:
         config = Path(hf_hub_download(name, "config.json", endpoint=endpoint))
         _config(config.parent)  # before gigabytes of a layout that cannot be loaded
