@@ -202,13 +202,14 @@ def run(
         url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, headed, browser,
         limits_of(url, allow or [], file or []),
     )  # fmt: skip
-    world, decider = ENVS[env](options), policy_named(policy, options)
+    decider, world = policy_named(policy, options), ENVS[env](options)
     folder = None if no_record else record_folder(record, task or (url and Path(url.partition("?")[0]).stem) or "")
     view = LiveView(people, max_steps=max_steps, timeout_s=timeout_s)
     person = Person(people, view) if policy != "human" and sys.stdin is not None and sys.stdin.isatty() else None
     agent = Agent(
         world, decider, guard=Guard(world.limits, ask=confirm.value), max_steps=max_steps, timeout_s=timeout_s,
-        record=folder, listeners=(view,), confirm=person and person.confirm, ask=person and person.answer,
+        record=folder, listeners=(view,),
+        confirm=None if person is None else person.confirm, ask=None if person is None else person.answer,
     )  # fmt: skip
     return run_agent(agent, view, people, task=task, seed=seed, folder=folder)
 

@@ -143,8 +143,8 @@ def _wrong_flags(error: Any, args: Sequence[str]) -> str:
     message = str(error.format_message())
     if not args or message.startswith("Usage:"):
         return message
-    command = " ".join(word for word in args[:1] if not word.startswith("-"))
-    return f"error: {shown(message, 2_000)} (foveate {command}{' ' if command else ''}--help lists what there is)"
+    command = error.ctx.command_path if error.ctx is not None else "foveate"
+    return f"error: {shown(message, 2_000)} ({command} --help lists what there is)"
 
 
 def _without_result(args: Sequence[str], status: Status, reason: str, code: int) -> Ending:

@@ -29,17 +29,20 @@ def limits_of(url: str | None, allow: Sequence[str], files: Sequence[Path]) -> L
     """Make the limits of a run: the default list of its start address, and what the user adds.
 
     Raises:
-        UsageError: If a host is none, or a file does not exist.
+        UsageError: If the start address or a host is none, or a file does not exist.
     """
     for file in files:
         if not file.is_file():
             raise UsageError(f"--file {file}: there is no such file")
     limits = Limits(files=tuple(str(file.resolve()) for file in files))
+    start = None if url is None else start_address(url)
+    known = limits.for_start(start)
+    if start is not None and (refusal := known.refusal(start)) is not None:
+        raise UsageError(f"--url {url}: {refusal}")
     if not allow:
         return limits
     added = Limits(allow=tuple(allow))
-    start = limits.for_start(None if url is None else start_address(url))
-    return replace(start, allow=(*(start.allow or ()), *(added.allow or ())))
+    return replace(known, allow=(*(known.allow or ()), *(added.allow or ())))
 
 
 def record_folder(folder: Path | None, name: str) -> Path:

@@ -145,12 +145,10 @@ def _pills(record: Record) -> str:
     result = record.episode.result
     if result is None:
         return _pill("unfinished", "warn")
-    verified = {
-        True: _pill("verified by the environment", "good"),
-        False: _pill("not done, says the environment", "bad"),
-    }
+    told = {"True": ("verified by the environment", "good"), "False": ("not done, says the environment", "bad")}
+    verified = _pill(*told[str(result.verified)]) if result.verified is not None else ""
     reason = "" if result.reason in ("", result.status) else _pill(f"ended: {result.reason}", "")
-    return _pill(result.status, _TONES.get(result.status, "")) + verified.get(result.verified, "") + reason  # type: ignore[call-overload]
+    return _pill(result.status, _TONES.get(result.status, "")) + verified + reason
 
 
 def _pill(text: str, tone: str) -> str:
