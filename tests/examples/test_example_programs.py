@@ -1,0 +1,97 @@
+"""The example programs, run as a user runs them, and the scripted answers through the real loop."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.async_api")
+
+from foveate.agent import Agent
+from foveate.envs.browser import BrowserEnv
+from foveate.policies.scripted import ScriptedPolicy
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("todo", "signin", "settings", "shop", "calendar")
+
+pytestmark = pytest.mark.browser
+
+
+def ran(cwd: Path, name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, args)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=110, check=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_scripted_answers_do_the_task_through_the_real_loop(name: str, chromium: str) -> None:
+    env = BrowserEnv(EXAMPLES / "pages" / f"{name}.html", verify="page")
+    policy = ScriptedPolicy.from_file(EXAMPLES / "answers" / f"{name}.json")
+    result = await Agent(env, policy, max_steps=12, timeout_s=60).run("Do what the page asks for.")
+    assert [outcome.error for turn in result.trajectory.turns for outcome in turn.outcomes if outcome.error] == []
+    assert (result.status, result.verified, result.reason) == ("success", True, "done")
+    assert result.steps == len(policy.answers)
+
+
+async def test_a_script_that_stops_half_way_is_not_a_success(chromium: str) -> None:
+    loaded = json.loads((EXAMPLES / "answers" / "todo.json").read_text(encoding="utf-8"))
+    env = BrowserEnv(EXAMPLES / "pages" / "todo.html", verify="page", viewport=None)
+    whole = ScriptedPolicy.from_file(EXAMPLES / "answers" / "todo.json")
+    policy = ScriptedPolicy(
+        [*loaded["answers"][:2], loaded["answers"][-1]], convention=whole.convention, viewport=whole.preferred_viewport
+    )
+    result = await Agent(env, policy, timeout_s=60).run("Add milk to the list")
+    assert (result.status, result.verified, result.reason) == ("failure", False, "done")
+
+
+def test_web_task_does_a_task_with_scripted_answers(tmp_path: Path, chromium: str) -> None:
+    done = ran(
+        tmp_path, "web_task", "Add milk to the list", "--url", EXAMPLES / "pages" / "todo.html",
+        "--policy", f"scripted:{EXAMPLES / 'answers' / 'todo.json'}", "--record", tmp_path / "record",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "success after 4 steps (done), verified: True" in done.stdout
+    assert (tmp_path / "record" / "report.html").exists()
+
+
+@pytest.mark.torch
+def test_web_task_runs_with_the_bundled_model(tmp_path: Path, chromium: str) -> None:
+    done = ran(
+        tmp_path, "web_task", "Add milk to the list", "--url", EXAMPLES / "pages" / "todo.html", "--max-steps", 2
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "verified: " in done.stdout
+
+
+def test_web_task_names_what_is_wrong_with_its_flags(tmp_path: Path) -> None:
+    for policy, said in (("oracle", "--policy oracle"), ("scripted:missing.json", "missing.json")):
+        done = ran(tmp_path, "web_task", "x", "--url", EXAMPLES / "pages" / "todo.html", "--policy", policy)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_scripted_agent_adds_items_by_sight(tmp_path: Path, chromium: str) -> None:
+    done = ran(tmp_path, "scripted_agent")
+    assert done.returncode == 0, done.stderr
+    assert "success, verified by the page: True" in done.stdout
+    more = ran(tmp_path, "scripted_agent", "milk", "oat flakes")
+    assert more.returncode == 1, more.stderr
+    assert "failure, verified by the page: False" in more.stdout, "an item that nobody asked for"
+
+
+def test_the_demo_does_all_five_with_scripted_answers(tmp_path: Path, chromium: str) -> None:
+    done = ran(tmp_path, "demo", "--policy", "scripted", "--out", tmp_path / "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scripted answers: 5 of 5 done, verified by the page" in done.stdout
+    index = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
+    for name in NAMES:
+        assert (tmp_path / "demo" / f"scripted-{name}" / "report.html").exists()
+        assert f"scripted-{name}" in index
+
+
+def test_the_demo_fails_where_a_run_cannot_be_done(tmp_path: Path) -> None:
+    done = ran(tmp_path, "demo", "--policy", "scripted", "--out", tmp_path / "demo", "--browser", "/no/such/browser")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "/no/such/browser" in done.stderr
