@@ -1,0 +1,50 @@
+"""Read what a user gave as a start: an address, or a file's path with an optional query."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import pathname2url
+
+from foveate.actions.errors import UsageError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_TAIL = re.compile(r"[?#]")
+
+
+def start_address(given: str) -> str:
+    """Make an address of a start; a path may carry a query or a fragment, ``page.html?seed=3``.
+
+    Only text is looked at: whether the file exists is checked by ``check_start``.
+
+    Raises:
+        UsageError: If it is empty.
+    """
+    text = given.strip()
+    if not text:
+        raise UsageError("the start address is empty: give https://... or a file's path")
+    if _SCHEME.match(text):
+        return text
+    folder, slash, name = text.rpartition("/")
+    tail = _TAIL.search(name)
+    cut = len(name) if tail is None else tail.start()
+    path = Path(f"{folder}{slash}{name[:cut]}").expanduser().absolute()
+    return f"file://{pathname2url(str(path))}{name[cut:]}"
+
+
+def check_start(given: str, address: str) -> None:
+    """Check that a file that is the start exists.
+
+    Args:
+        given: What the user wrote.
+        address: What ``start_address`` made of it.
+
+    Raises:
+        UsageError: If there is no such file.
+    """
+    if not address.startswith("file:"):
+        return
+    path = Path(unquote(urlsplit(address).path))
+    if path.is_dir():
+        raise UsageError(f"{given} is a folder: name the page in it")
+    if not path.exists():
+        raise UsageError(f"{given}: there is no such file (an address begins with https:// or http://)")

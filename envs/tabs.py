@@ -1,0 +1,307 @@
+"""The pages of one browser context: which is current, which open and close, and what the current one has due."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from foveate.actions.errors import BrowserCrashed, UnsupportedAction
+from foveate.envs.background import Background
+from foveate.envs.base import EventKind
+from foveate.envs.settle import Due
+from foveate.envs.tab import Tab
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Page
+
+_CALL_LIMIT_S = 8.0
+_CLOSE_LIMIT_S = 3.0
+
+
+class Tabs:
+    """Follows pages as they open and close; the world that ``settle`` waits for.
+
+    Args:
+        context: Whose pages.
+        secret: Name under which the probe answers in pages.
+        scale: Device pixels a CSS pixel.
+        background: Where work that nobody awaits is kept.
+        emit: Takes note of an event.
+        requests_since: Tells whether a request that began since a moment is under way.
+    """
+
+    def __init__(
+        self,
+        context: "BrowserContext",
+        *,
+        secret: str,
+        scale: float,
+        background: Background,
+        emit: Callable[[EventKind, str], None],
+        requests_since: Callable[[float], bool],
+    ) -> None:
+        self.list: list[Tab] = []
+        self.fault: str | None = None
+        self.held_by: Callable[[Tab], bool] = lambda _tab: False
+        self.on_open: Callable[[Tab], Awaitable[None]] | None = None
+        self._context = context
+        self._secret = secret
+        self._scale = scale
+        self._background = background
+        self._emit = emit
+        self._requests_since = requests_since
+        self._used: list[Tab] = []
+        self._adopting = 0
+        self._adoption = asyncio.Lock()
+        self._switched = False
+        self._onset_s = 0.0
+        self._wake = asyncio.Event()
+
+    # Which pages ----------------------------------------------------------------------------------------------------
+
+    async def open_first(self) -> Tab:
+        """Open the first page and follow every one that opens after it."""
+        page = await self._context.new_page()
+        tab = await self._add(page)
+        self._context.on("page", self._page_opened)
+        return tab
+
+    @property
+    def current(self) -> Tab:
+        """The page that is seen and acted on.
+
+        Raises:
+            BrowserCrashed: If there is none left.
+        """
+        if not self._used:
+            raise BrowserCrashed(self.fault or "the browser has no page left: reset the environment")
+        return self._used[-1]
+
+    @property
+    def index(self) -> int:
+        """Place of the current page in ``list``."""
+        return self.list.index(self.current)
+
+    def check(self) -> None:
+        """Raise what has happened to the browser or the current page.
+
+        Raises:
+            BrowserCrashed: If it died.
+        """
+        if self.fault is not None:
+            raise BrowserCrashed(self.fault)
+        if self._used and self._used[-1].crashed is not None:
+            raise BrowserCrashed(f"{self._used[-1].url}: {self._used[-1].crashed}; the environment can be reset")
+
+    def fail(self, reason: str) -> None:
+        """Say that the browser has died."""
+        self.fault = reason
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Say that there may be something new to look at."""
+        self._wake.set()
+
+    async def switch(self, index: int) -> None:
+        """Make a page the current one.
+
+        Raises:
+            UnsupportedAction: If there is no such page.
+        """
+        if not 0 <= index < len(self.list):
+            raise UnsupportedAction(f"there is no tab {index}: the tabs are 0 to {len(self.list) - 1}")
+        if self.list[index].crashed is not None:
+            raise UnsupportedAction(f"the page of tab {index} has died: close it")
+        await self._show(self.list[index])
+
+    async def new(self) -> None:
+        """Open an empty page; it becomes the current one as any page that opens does."""
+        await self._context.new_page()
+
+    async def close_current(self) -> None:
+        """Close the current page.
+
+        Raises:
+            UnsupportedAction: If it is the last one.
+        """
+        if len(self.list) < 2:
+            raise UnsupportedAction("the last tab cannot be closed")
+        await self.attempt(self.current.page.close(run_before_unload=True))
+
+    def _page_opened(self, page: "Page") -> None:
+        self._adopting += 1
+        self._wake.set()
+        self._background.spawn(self._adopt(page))
+
+    async def _adopt(self, page: "Page") -> None:
+        from playwright.async_api import Error
+
+        try:
+            async with self._adoption:
+                tab = await self._add(page)
+            self._emit("new_page", f"a new tab opened: {tab.url}")
+        except (Error, TimeoutError):
+            pass  # it closed before it could be followed
+        finally:
+            self._adopting -= 1
+            for tab in self.list:
+                tab.popups_due.clear()
+            self._wake.set()
+
+    async def _add(self, page: "Page") -> Tab:
+        session = await self._context.new_cdp_session(page)
+        tab = Tab(
+            page,
+            session,
+            secret=self._secret,
+            scale=self._scale,
+            background=self._background,
+            wake=self._wake.set,
+            on_navigated=self._navigated,
+        )
+        page.on("close", lambda _page: self._page_closed(tab))
+        tab.begin(self._onset_s)
+        await tab.open()
+        if self.on_open is not None:
+            await self.on_open(tab)
+        if page.is_closed():
+            return tab
+        self.list.append(tab)
+        await self._show(tab)
+        return tab
+
+    async def _show(self, tab: Tab) -> None:
+        before = self._used[-1] if self._used else None
+        if before is tab:
+            return
+        if tab in self._used:
+            self._used.remove(tab)
+        self._used.append(tab)
+        if before is not None:
+            tab.begin_with(before)
+            self._background.spawn(before.hide())
+        await tab.show()
+        self._switched = True
+        self._wake.set()
+
+    def _page_closed(self, tab: Tab) -> None:
+        tab.closed = True
+        was_current = bool(self._used) and self._used[-1] is tab
+        for pages in (self.list, self._used):
+            if tab in pages:
+                pages.remove(tab)
+        if was_current and self.fault is None:
+            self._emit("page_closed", f"the tab closed: {tab.url}")
+            self._background.spawn(self._show_remaining(tab))
+        self._wake.set()
+
+    async def _show_remaining(self, closed: Tab) -> None:
+        if not self._used:
+            await self._context.new_page()  # a page that closes itself leaves an empty tab, as browsers' windows do not
+            return
+        tab = self._used.pop()
+        tab.begin_with(closed)
+        await self._show(tab)
+
+    def _navigated(self, tab: Tab, url: str, failed: bool) -> None:
+        if tab not in self.list or tab is not self._used[-1]:
+            return
+        if failed:
+            self._emit("navigation_failed", f"{url} did not load")
+        else:
+            self._emit("navigation", f"the page is now {url}")
+
+    # Input ----------------------------------------------------------------------------------------------------------
+
+    async def attempt(self, call: Awaitable[Any], limit_s: float = _CALL_LIMIT_S) -> None:
+        """Await an input call, but return at once where a dialog opens and holds it up, or after the limit.
+
+        Raises:
+            BrowserCrashed: If the page or the browser dies meanwhile.
+            UnsupportedAction: If the browser refuses it.
+        """
+        from playwright.async_api import Error
+
+        task = self._background.spawn(_await(call))
+        task.add_done_callback(lambda _task: self._wake.set())
+        end_s = time.monotonic() + limit_s
+        while not task.done() and not self.halted() and (left_s := end_s - time.monotonic()) > 0:
+            self.check()
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                break
+        self.check()
+        self._wake.set()  # a frame that came meanwhile is still to be looked at
+        if task.done() and not task.cancelled():
+            error = task.exception()
+            if isinstance(error, Error) and not self._gone(error):
+                raise UnsupportedAction(error.message.splitlines()[0]) from error
+            if error is not None and not isinstance(error, Error):
+                raise error
+
+    def _gone(self, error: Exception) -> bool:
+        """Tell whether a call failed only because its page closed, which is an effect and no failure."""
+        return "closed" in str(error)
+
+    # The world that settle waits for --------------------------------------------------------------------------------
+
+    def begin(self, onset_s: float) -> None:
+        """Say that an action begins now."""
+        self._onset_s = onset_s
+        self._switched = False
+        self.current.begin(onset_s)
+
+    def sent(self) -> None:
+        """Say that the action's input has been sent."""
+        if self._used:
+            self.current.sent()
+
+    def now(self) -> float:
+        """Give the time in monotonic seconds."""
+        return time.monotonic()
+
+    def due(self) -> Due:
+        """Give what the current page, its requests and pages that are about to open have due."""
+        if not self._used:
+            return Due(pending=True)
+        due = self.current.due()
+        if self._adopting or self._requests_since(self.current.began_s):
+            due = replace(due, pending=True)
+        return due
+
+    def ask(self, *, paint: bool) -> None:
+        """Ask the current page what it has due."""
+        if self._used:
+            self.current.ask(paint=paint)
+
+    async def change(self, timeout_s: float) -> float | None:
+        """Wait for a real change of the current page; None earlier where what is due may have changed.
+
+        Raises:
+            BrowserCrashed: If the page or the browser dies meanwhile.
+        """
+        self.check()
+        if not self._wake.is_set():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                return None
+        self._wake.clear()
+        self.check()
+        if self._switched:
+            self._switched = False
+            return time.monotonic()
+        return await self.current.take() if self._used else None
+
+    def halted(self) -> bool:
+        """Tell whether a dialog holds the current page."""
+        return bool(self._used) and self.held_by(self.current)
+
+
+async def _await(call: Awaitable[Any]) -> Any:
+    return await call
