@@ -1,0 +1,93 @@
+"""Write the README's figures from tests/bench/results/*.json; ``--check`` only says whether they match."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+RESULTS = Path(__file__).parent / "results"
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+
+
+def render() -> str:
+    """Give the section between the markers."""
+    parts = []
+    loop = RESULTS / "loop.json"
+    if loop.exists():
+        parts.append(loop_tables(json.loads(loop.read_text())))
+    fuzz = RESULTS / "fuzz_parse.json"
+    if fuzz.exists():
+        parts.append(fuzz_line(json.loads(fuzz.read_text())))
+    return "\n\n".join(parts)
+
+
+def loop_tables(figures: dict[str, Any]) -> str:
+    """Give the tables of ``foveate bench loop``."""
+    machine = figures["machine"]
+    head = (
+        f"Runtime without the model (`foveate bench loop`), {machine['cores']} cores of {machine['cpu']}, "
+        f"{figures['count']} presses a row, 1280x720. *Lag* is from the moment the effect was complete to the step's return."
+    )
+    episode, tiny = figures["episode"], figures["tiny"]
+    lines = [
+        f"A recorded episode of {episode['steps']} steps: {episode['first_ms']:.0f} ms a step in its second tenth, "
+        f"{episode['last_ms']:.0f} ms in its last; memory {episode['memory_first_mb']:.0f} MB and "
+        f"{episode['memory_last_mb']:.0f} MB. `import foveate.agent` takes {figures['import_ms']:.0f} ms more than "
+        "`import numpy, pydantic`."
+    ]
+    if tiny:
+        names = [
+            name
+            for name in ("tile", "encode", "prefill", "decode", "parse", "dispatch", "settle", "capture")
+            if name in tiny
+        ]
+        shown = ", ".join(f"{name} {tiny[name]:.0f}" for name in names)
+        lines.append(f"A whole step with the bundled checkpoint: {tiny['total']:.0f} ms ({shown}).")
+    return "\n\n".join(
+        [
+            head,
+            table("effect at once", [*figures["instant"], *figures["peer"]]),
+            table("effect late, or none", figures["late"]),
+            *lines,
+        ]
+    )
+
+
+def table(title: str, rows: list[dict[str, Any]]) -> str:
+    """Give one table of rows."""
+    lines = [f"| {title} | step | lag | budget | missed |", "|---|---|---|---|---|"]
+    for row in rows:
+        lag = "" if row["lag_ms"] is None else f"{row['lag_ms']:.0f}"
+        budget = "" if row["budget_ms"] is None else f"{row['budget_ms']:.0f}"
+        missed = f"{row['missed']} of {row['count']}" + ("" if row["waits"] else " (not waited for)")
+        lines.append(f"| {row['name']} | {row['step_ms']:.0f} | {lag} | {budget} | {missed} |")
+    return "\n".join(lines)
+
+
+def fuzz_line(figures: dict[str, Any]) -> str:
+    """Give the sentence on the fuzzed parser."""
+    outcomes = ", ".join(f"{name} {count:,}" for name, count in sorted(figures["outcomes"].items()))
+    return f"The parser, {figures['count']:,} mutated model texts: {outcomes}; no other error."
+
+
+def replaced(readme: str) -> str:
+    """Give the README with the section filled in."""
+    before, rest = readme.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n{render()}\n{END}{after}"
+
+
+def main() -> int:
+    """Write, or check with ``--check``."""
+    path = ROOT / "README.md"
+    text = path.read_text()
+    wanted = replaced(text)
+    if "--check" in sys.argv:
+        return 0 if text == wanted else 1
+    path.write_text(wanted)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
