@@ -27,7 +27,8 @@ def loop_tables(figures: dict[str, Any]) -> str:
     machine = figures["machine"]
     head = (
         f"Runtime without the model (`foveate bench loop`), {machine['cores']} cores of {machine['cpu']}, "
-        f"{figures['count']} presses a row, 1280x720. *Lag* is from the moment the effect was complete to the step's return."
+        f"{figures['count']} presses a row, 1280x720. *Lag* is from the moment the effect was complete "
+        "to the step's return."
     )
     episode, tiny = figures["episode"], figures["tiny"]
     lines = [
