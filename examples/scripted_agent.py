@@ -47,9 +47,10 @@ class AddItems(Resource, Policy):
 
     @staticmethod
     def _button(observation: Observation) -> Point:
-        """Find the middle of the green pixels."""
-        distance = np.abs(observation.image.astype(np.int16) - np.array(GREEN)).sum(axis=2)
-        rows, columns = np.nonzero(distance < 12)
+        """Find the middle of the green pixels, at any brightness: the button is lighter under the pointer."""
+        brightness = observation.image.sum(axis=2, dtype=np.float32, keepdims=True) + 1.0
+        hue = observation.image / brightness - np.array(GREEN) / sum(GREEN)
+        rows, columns = np.nonzero((np.abs(hue).max(axis=2) < 0.01) & (brightness[..., 0] > 200.0))
         if not len(rows):
             raise LookupError("nothing on the screen has the button's colour")
         return Convention.PIXEL.point(float(np.median(columns)), float(np.median(rows)), observation.frame)
@@ -60,7 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Add items to the sample todo list.")
     parser.add_argument("items", nargs="*", default=["milk"], help="what to add (milk)")
     items = parser.parse_args().items
-    agent = Agent(BrowserEnv(PAGE, verify="page"), AddItems(items))
+    agent = Agent(BrowserEnv(str(PAGE), verify="page"), AddItems(items))
     result = agent.run_sync("Add milk to the list")
     for turn in result.trajectory.turns:
         print(turn.decision.operation or "Finished.", [outcome.verdict for outcome in turn.outcomes])

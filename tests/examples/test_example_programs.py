@@ -26,7 +26,7 @@ def ran(cwd: Path, name: str, *args: object) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_scripted_answers_do_the_task_through_the_real_loop(name: str, chromium: str) -> None:
-    env = BrowserEnv(EXAMPLES / "pages" / f"{name}.html", verify="page")
+    env = BrowserEnv(str(EXAMPLES / "pages" / f"{name}.html"), verify="page")
     policy = ScriptedPolicy.from_file(EXAMPLES / "answers" / f"{name}.json")
     result = await Agent(env, policy, max_steps=12, timeout_s=60).run("Do what the page asks for.")
     assert [outcome.error for turn in result.trajectory.turns for outcome in turn.outcomes if outcome.error] == []
@@ -36,7 +36,7 @@ async def test_scripted_answers_do_the_task_through_the_real_loop(name: str, chr
 
 async def test_a_script_that_stops_half_way_is_not_a_success(chromium: str) -> None:
     loaded = json.loads((EXAMPLES / "answers" / "todo.json").read_text(encoding="utf-8"))
-    env = BrowserEnv(EXAMPLES / "pages" / "todo.html", verify="page", viewport=None)
+    env = BrowserEnv(str(EXAMPLES / "pages" / "todo.html"), verify="page")
     whole = ScriptedPolicy.from_file(EXAMPLES / "answers" / "todo.json")
     policy = ScriptedPolicy(
         [*loaded["answers"][:2], loaded["answers"][-1]], convention=whole.convention, viewport=whole.preferred_viewport
