@@ -244,7 +244,7 @@ def read_call(
         OutOfFrame: If a place lies outside the frame.
     """
     name = call.name.lower()
-    if name in _MOBILE or (call.module == "mobile" and name in ("back", "home")):
+    if (name in _MOBILE and name not in functions) or (call.module == "mobile" and name in ("back", "home")):
         raise not_on_this_platform(call.name)
     if call.module not in _MODULES or name not in functions:
         full = f"{call.module}.{call.name}" if call.module else call.name

@@ -21,7 +21,7 @@ from foveate.actions.keys import read_chord
 _VERB = re.compile(
     r"[ \t]*(?:\d{1,3}[.)][ \t]+)?(click|left_click|double_click|right_click|hover|type|input|select|press|hotkey"
     r"|scroll|new_tab|tab_focus|close_tab|page_close|goto|go_back|go_forward|stop|enter|long_press|press_home|press_back"
-    r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|\()",
+    r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|\(\s{0,9}[\d.])",
     re.IGNORECASE | re.MULTILINE,
 )
 _ID = re.compile(

@@ -90,6 +90,5 @@ def swipe_notches(reading: Reading, start: Spot, end: Spot) -> tuple[float, floa
     Raises:
         OutOfFrame: If an end lies outside the frame.
     """
-    first, last = reading.point(start), reading.point(end)
-    width, height = reading.frame.extent
-    return (first.x - last.x) * width / 100.0, (first.y - last.y) * height / 100.0
+    (x1, y1), (x2, y2) = (reading.frame.to_input(reading.point(spot)) for spot in (start, end))
+    return round((x1 - x2) / 100.0, 6), round((y1 - y2) / 100.0, 6)

@@ -20,7 +20,7 @@ from foveate.actions.formats.values import Reading
 
 _ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE)
 _SECTION = re.compile(
-    r"^[ \t*]{0,9}(Thought|Reflection|Action_Summary|Observation|Actions?)[ \t*]{0,9}[:：]", re.MULTILINE
+    r"^[ \t*]{0,9}(Thought|Reflection|Action_Summary|Observation|Actions?)[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE
 )
 _FUNCTIONS: dict[str, tuple[tuple[str, ...], Reader]] = {**calls.FUNCTIONS, "wait": (("seconds",), calls.wait(5.0))}
 

@@ -95,7 +95,7 @@ def integer(value: object, name: str) -> int:
     Raises:
         ParseError: If it is none.
     """
-    result = number(value, name)
+    result = number(value, name) if is_number(value) else math.nan
     if not math.isfinite(result) or not result.is_integer():
         raise ParseError(f"{name} is a whole number, not {excerpt(value)}")
     return int(result)
@@ -260,6 +260,8 @@ class Reading:
             ParseError: If a field breaks its bounds; the message names field, value and limit.
             OutOfFrame: If the place lies outside the frame.
         """
+        # Adding 0.0 turns the negative zero of a reversed sign into zero.
+        fields = {name: value + 0.0 if isinstance(value, float) else value for name, value in fields.items()}
         if spot is not None:
             fields["at"] = self.point(spot)
         return Found(build(kind, fields), spot.numbers if spot is not None else None)
