@@ -95,8 +95,12 @@ class Agent:
                 await recorder.open(self._head(task, seed, episode))
                 if self._env.downloads is None:
                     self._env.downloads = recorder.downloads
-            await self._policy.open()
-            await self._env.open()
+            try:
+                await self._policy.open()
+                await self._env.open()
+            except BaseException as exc:
+                await self._break(exc, Trajectory(task or "", seed=seed), recorder, listening)
+                raise
             return await self._episode(task, seed, episode, recorder, listening)
         finally:
             self._rollout = None
@@ -167,17 +171,23 @@ class Agent:
             trajectory = await loop.run(task, seed=seed, episode=episode)
             verified = await self._env.verify()
         except BaseException as exc:
-            result = _broken(exc, loop.trajectory(), recorder)
-            if isinstance(exc, FoveateError):
-                exc.result = result
-            with suppress(RecordError):  # the first error is the one to tell
-                await self._end(result, recorder, listening)
+            await self._break(exc, loop.trajectory(), recorder, listening)
             raise
         status = _status(trajectory, verified, loop.world_success)
         folder = recorder.folder if recorder is not None else None
         result = Result(status, verified, trajectory.reason, trajectory.answer, trajectory, folder)
         await self._end(result, recorder, listening)
         return result
+
+    async def _break(
+        self, exc: BaseException, trajectory: Trajectory, recorder: Recorder | None, listening: Listening
+    ) -> None:
+        """Tell and record how far an episode came that an error or a cancellation broke off."""
+        result = _broken(exc, trajectory, recorder)
+        if isinstance(exc, FoveateError):
+            exc.result = result
+        with suppress(RecordError):  # the first error is the one to tell
+            await self._end(result, recorder, listening)
 
     @staticmethod
     async def _end(result: Result, recorder: Recorder | None, listening: Listening) -> None:

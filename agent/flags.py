@@ -8,6 +8,7 @@ from pathlib import Path
 from foveate.actions.errors import RecordError, UsageError
 from foveate.actions.guard import Limits
 from foveate.agent.recorder import make_folder, refuse_used_folder
+from foveate.envs.address import check_start, start_address
 from foveate.envs.base import Viewport
 
 
@@ -36,6 +37,8 @@ def limits_of(url: str | None, allow: Sequence[str], files: Sequence[Path]) -> L
             raise UsageError(f"--file {file}: there is no such file")
     limits = Limits(files=tuple(str(file.resolve()) for file in files))
     start = None if url is None else start_address(url)
+    if url is not None and start is not None:
+        check_start(url, start)
     known = limits.for_start(start)
     if start is not None and (refusal := known.refusal(start)) is not None:
         raise UsageError(f"--url {url}: {refusal}")
@@ -62,18 +65,3 @@ def record_folder(folder: Path | None, name: str) -> Path:
             "with --record DIR, or use --no-record"
         ) from exc
     return folder
-
-
-def start_address(text: str) -> str:
-    """Give what ``--url`` names as an address: an address as it is, a file as ``file:///...`` with its query.
-
-    Raises:
-        UsageError: If it is neither an address nor a file.
-    """
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text) and not Path(text).exists():
-        return text
-    path, mark, query = text.partition("?")
-    file = Path(text) if Path(text).is_file() else Path(path)
-    if not file.is_file():
-        raise UsageError(f"--url {text}: there is no such file, and an address begins with https:// or http://")
-    return file.resolve().as_uri() + (f"?{query}" if mark and file == Path(path) else "")

@@ -1,6 +1,7 @@
 """Writes an episode to a folder as it happens: what was done is on disk before the loop goes on."""
 
 import contextlib
+import errno
 import os
 import platform
 import re
@@ -216,9 +217,11 @@ class Recorder:
 
     def _failure(self, exc: OSError) -> RecordError:
         saved = "1 step is saved" if self._steps == 1 else f"{self._steps} steps are saved"
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "free space there" if full else "make it writable"
         return RecordError(
-            f"the record {self._folder or 'runs'} cannot be written: {exc.strerror or exc}; {saved}: free space there, "
-            "record to another disk with --record DIR, or use --no-record"
+            f"the record {self._folder or 'runs'} cannot be written: {exc.strerror or exc}; {saved}: {remedy}, "
+            "record elsewhere with --record DIR, or use --no-record"
         )
 
 

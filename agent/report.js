@@ -24,11 +24,11 @@
     load(steps[next]);
     if (steps[next + 1]) load(steps[next + 1]);
     place.textContent = `Step ${next + 1} of ${steps.length}`;
-    history.replaceState(null, "", `#${steps[next].id}`);
+    history.replaceState(null, "", `#${next + 1}`);
   };
   const byHash = () => {
-    const index = steps.findIndex((step) => `#${step.id}` === location.hash);
-    return index < 0 ? 0 : index;
+    const number = Number(location.hash.slice(1));
+    return Number.isInteger(number) && number > 0 ? number - 1 : 0;
   };
   const enlarge = () => {
     const large = !steps[current].classList.contains("large");

@@ -147,7 +147,7 @@ def _pills(record: Record) -> str:
         return _pill("unfinished", "warn")
     told = {"True": ("verified by the environment", "good"), "False": ("not done, says the environment", "bad")}
     verified = _pill(*told[str(result.verified)]) if result.verified is not None else ""
-    reason = "" if result.reason in ("", result.status) else _pill(f"ended: {result.reason}", "")
+    reason = "" if result.reason in ("", "done", result.status) else _pill(f"ended: {result.reason}", "")
     return _pill(result.status, _TONES.get(result.status, "")) + verified + reason
 
 
@@ -200,7 +200,7 @@ def _bar(step: RecordedStep, longest: float) -> str:
     odd = any(verdict in ("refused", "declined") for verdict in step.verdict) or any(step.error) or not step.actions
     title = f"Step {step.index + 1}: {step.operation or ', '.join(_kinds(step))} ({_total(step):.0f} ms)"
     mark = " marked" if odd else ""
-    return f'<a class="bar{mark}" href="#step-{step.index + 1}" title="{escape(title[:300])}">{parts}</a>'
+    return f'<a class="bar{mark}" href="#{step.index + 1}" title="{escape(title[:300])}">{parts}</a>'
 
 
 def _kinds(step: RecordedStep) -> list[str]:

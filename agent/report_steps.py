@@ -89,7 +89,7 @@ def _figure(found: tuple[int, Preview] | None, marks: str, alt: str, attributes:
 
 def _after(step: RecordedStep, pictures: StepPictures, before: tuple[int, Preview] | None) -> str:
     paths = [(number, path) for number, path in enumerate(step.after, start=1) if path is not None]
-    changed = "nothing was done" if step.changed is None else f"{100 * step.changed:.1f} % of the pixels changed"
+    changed = _changed(step.changed)
     if not paths:
         return f'<div class="caption"><b>After</b>{changed}</div><figure class="missing">No picture after it.</figure>'
     tabs, figures = [], []
@@ -104,6 +104,14 @@ def _after(step: RecordedStep, pictures: StepPictures, before: tuple[int, Previe
     choice = f'<span class="tabs" title="After which action">{"".join(tabs)}</span>' if len(paths) > 1 else ""
     key = '<p class="key"><span><i class="swatch" style="background:var(--changed)"></i>changed</span></p>'
     return f'<div class="caption"><b>After</b>{changed}{choice}</div>{"".join(figures)}{key}'
+
+
+def _changed(fraction: float | None) -> str:
+    if fraction is None:
+        return "nothing was done on the world"
+    if fraction == 0:
+        return "nothing changed"
+    return f"{'less than 0.1' if fraction < 0.001 else f'{100 * fraction:.1f}'} % of the pixels changed"
 
 
 def _differences(before: tuple[int, Preview] | None, after: tuple[int, Preview] | None) -> str:
@@ -272,7 +280,7 @@ def _brief(action: Mapping[str, Any]) -> str:
         and (key not in fields or value != fields[key].default)
     }
     told = ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in named.items())
-    return f"{action.get('kind', '?')}({told})"
+    return f"{action.get('kind', '?')}({told})" if told else str(action.get("kind", "?"))
 
 
 def _where(place: Place) -> str:

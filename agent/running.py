@@ -89,8 +89,9 @@ def run_agent(
     if result is not None:
         for line in blocked_lines(result.trajectory.events):
             people.print(line, markup=False, soft_wrap=True)
+    kept = folder if folder is not None and folder.is_dir() else None
     data = result_object(
-        status=status, reason=reason, seconds=seconds, record=folder,
+        status=status, reason=reason, seconds=seconds, record=kept,
         trajectory=None if result is None else result.trajectory,
         verified=None if result is None else result.verified, answer=None if result is None else result.answer,
     )  # fmt: skip
@@ -111,7 +112,8 @@ def _last_line(data: Mapping[str, Any]) -> str:
     verified = {True: ", verified", False: ", not done says the environment"}.get(data["verified"], "")
     steps = f"{data['steps']} step{'' if data['steps'] == 1 else 's'} in {data['seconds']:.1f} s"
     answer = f"\nanswer: {shown(data['answer'], 2_000)}" if data["answer"] is not None else ""
-    record = f"\nreport: {Path(data['record']) / REPORT_FILE}" if data["record"] is not None else ""
+    report = None if data["record"] is None else Path(data["record"]) / REPORT_FILE
+    record = f"\nreport: {report}" if report is not None and report.is_file() else ""
     return f"{data['status']} ({data['reason']}{verified}): {steps}{answer}{record}"
 
 

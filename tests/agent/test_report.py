@@ -166,7 +166,7 @@ def test_every_verdict_note_and_phase_is_shown(tmp_path: Path) -> None:
     ]  # fmt: skip
     text = write_report(record(tmp_path / "run", steps)).read_text()
     for part in ("refused", "address", "because", "mumble", "role button", "Pay", "the raw text", "a thought",
-                 "cdn.example", "other", "verified by the environment", "done"):  # fmt: skip
+                 "cdn.example", "other", "verified by the environment", "navigate"):  # fmt: skip
         assert part in text, part
     assert re.search(r'class="settle" style="width:55\.56%"', text)
 
