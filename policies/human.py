@@ -142,6 +142,8 @@ class _Lines:
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foveate-human")
         self._pending = b""
         self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
         try:
             self._descriptor: int | None = source.fileno()
         except UnsupportedOperation:

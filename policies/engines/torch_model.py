@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,11 +18,19 @@ from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.policies.base import Sampling, Usage
 from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
 from foveate.policies.engines.streaming import Aborted, TextStream
+from foveate.policies.engines.torch_loading import (
+    device_named,
+    dtype_named,
+    end_tokens,
+    enough_memory,
+    load_model,
+    load_tokenizer,
+    quiet,
+)
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.tiling import normalised, tiles
 
 _TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<|im_start|>", "<|im_end|>")
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +78,14 @@ class TorchModel:
 
     def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> None:
         self.checkpoint = checkpoint
-        self.device = _device(device)
-        if dtype not in ("auto", *_DTYPES):
-            raise ModelUnavailable(f"no dtype {dtype!r}: choose auto, {', '.join(_DTYPES)}")
-        self.dtype = _DTYPES.get(dtype, torch.float32 if self.device.type == "cpu" else torch.bfloat16)
+        self.device = device_named(device)
+        self.dtype = dtype_named(dtype, self.device)
         self.cancelled = threading.Event()
-        with _quiet(), _enough_memory(self.device):
-            self.tokenizer = _tokenizer(checkpoint)
-            self.model = _load(checkpoint, self.dtype).to(self.device).eval()
+        with quiet(), enough_memory(self.device):
+            self.tokenizer = load_tokenizer(checkpoint)
+            self.model = load_model(checkpoint, self.dtype).to(self.device).eval()
         self.ids = {token: self._id(token) for token in _TOKENS}
-        self.ends = _ends(self.model, self.tokenizer, self.ids["<|im_end|>"])
+        self.ends = end_tokens(self.model, self.tokenizer, self.ids["<|im_end|>"])
         added = self.tokenizer.get_added_vocab()
         controls = {token for token in added if token in _TOKENS or re.fullmatch(r"<\|.*\|>|<video>", token)}
         self._controls = re.compile("|".join(map(re.escape, sorted(controls))))
@@ -190,7 +195,7 @@ class TorchModel:
     def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Encode pictures ahead of a request."""
         encoded = []
-        with torch.inference_mode(), _enough_memory(self.device):
+        with torch.inference_mode(), enough_memory(self.device):
             for part in images:
                 picture, count = self._picture(part)
                 if isinstance(picture, Tensor):
@@ -225,7 +230,7 @@ class TorchModel:
 
     def generate(self, request: Request) -> Iterator[Delta]:
         """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set."""
-        with torch.inference_mode(), _enough_memory(self.device):
+        with torch.inference_mode(), enough_memory(self.device):
             prompt = self.prompt(request)
             state = self._prefill(prompt)
             start = time.perf_counter()
@@ -260,7 +265,7 @@ class TorchModel:
 
     def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
         """Give the log-probability that the answer begins with each choice."""
-        with torch.inference_mode(), _enough_memory(self.device):
+        with torch.inference_mode(), enough_memory(self.device):
             prompt = self.prompt(request)
             state = self._prefill(prompt)
             first = torch.log_softmax(state.logits.float(), -1)
@@ -322,85 +327,3 @@ def _drawer(sampling: Sampling) -> Callable[[Tensor], tuple[int, float]]:
         return token, float(logits[token] - logits.logsumexp(-1))
 
     return draw
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda or cuda:N")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu or auto")
-    return device
-
-
-def _tokenizer(checkpoint: Checkpoint) -> Any:
-    try:
-        return transformers.AutoTokenizer.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
-
-
-def _load(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
-    try:
-        model, info = transformers.InternVLForConditionalGeneration.from_pretrained(
-            checkpoint.folder,
-            dtype=dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are named and refused below
-        )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
-        raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
-    wrong = {
-        "has tensors of another shape than its configuration says": info.get("mismatched_keys", ()),
-        "lacks tensors": info.get("missing_keys", ()),
-        "holds tensors that its configuration does not know": info.get("unexpected_keys", ()),
-    }
-    for says, keys in wrong.items():
-        names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
-    return model
-
-
-def _ends(model: Any, tokenizer: Any, im_end: int) -> frozenset[int]:
-    """Collect the tokens that end an answer, wherever the checkpoint names them."""
-    said = [model.generation_config.eos_token_id, model.config.text_config.eos_token_id, tokenizer.eos_token_id, im_end]
-    ends: set[int] = set()
-    for value in said:
-        ends.update(value if isinstance(value, list) else [value] if isinstance(value, int) else [])
-    return frozenset(ends)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers from writing to the terminal while it loads."""
-    logging = transformers.utils.logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-@contextmanager
-def _enough_memory(device: torch.device) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as exc:
-        raise ModelUnavailable(f"{device} has not enough memory: {_first(exc)}") from exc
-
-
-def _first(exc: BaseException) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(exc).__name__

@@ -1,12 +1,15 @@
 """Checkpoints: finding a model's folder and checking it before anything heavy is loaded."""
 
 import json
+import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
@@ -15,6 +18,7 @@ BUNDLED = ("tiny",)
 """Names of the checkpoints that come with the package."""
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
+_CONNECT_S = 5.0
 _SMALL_FILES = ("*.json", "*.txt", "*.jinja", "*.model")
 
 
@@ -193,18 +197,33 @@ def _channels(value: object, default: tuple[float, float, float]) -> tuple[float
 
 def _from_hub(name: str, endpoint: str | None) -> Path:
     try:
-        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub import constants, hf_hub_download, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
     except ImportError as exc:
         raise MissingDependency("a model from the hub", "pip install 'foveate[torch]'") from exc
+    hub = endpoint or constants.ENDPOINT
+    offline = not _reachable(hub)  # the client itself would try for half a minute
     theirs: tuple[type[Exception], ...] = (HFValidationError, LocalEntryNotFoundError, *HfHubHTTPError.__bases__)
     try:
-        config = Path(hf_hub_download(name, "config.json", endpoint=endpoint))
+        config = Path(hf_hub_download(name, "config.json", endpoint=hub, local_files_only=offline))
         _config(config.parent)  # before gigabytes of a layout that cannot be loaded
-        return Path(snapshot_download(name, endpoint=endpoint, allow_patterns=[*_SMALL_FILES, "*.safetensors"]))
+        wanted = [*_SMALL_FILES, "*.safetensors"]
+        return Path(snapshot_download(name, endpoint=hub, allow_patterns=wanted, local_files_only=offline))
     except theirs as exc:
         first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        why = f"the hub {hub} cannot be reached" if offline else f"the hub {hub} says: {first[:200]}"
         raise ModelUnavailable(
-            f"no folder {name!r} here, and the hub gave no such model ({type(exc).__name__}: {first[:200]}): "
-            "give the folder of a downloaded checkpoint"
+            f"there is no folder {name!r}, and {why}: give 'tiny' or the folder of a downloaded checkpoint"
         ) from exc
+
+
+def _reachable(hub: str) -> bool:
+    """Tell whether something answers at the hub's address; a proxy is taken at its word."""
+    address = urlsplit(hub)
+    if address.hostname is None or address.scheme in getproxies():
+        return True
+    try:
+        with socket.create_connection((address.hostname, address.port or 443), timeout=_CONNECT_S):
+            return True
+    except OSError:
+        return False

@@ -1,6 +1,8 @@
 import asyncio
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -342,10 +344,11 @@ async def test_a_tokenizer_without_the_picture_tokens_is_refused(small_checkpoin
         await TorchEngine(copy, device="cpu").open()
 
 
-async def test_a_broken_tokenizer_is_refused(small_checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"version": "1.0"', "{}", '{"added_tokens": [], "model": {"type": "None"}}'])
+async def test_a_broken_tokenizer_is_refused(small_checkpoint: Path, tmp_path: Path, text: str) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(small_checkpoint, copy)
-    (copy / "tokenizer.json").write_text('{"version": "1.0"')
+    (copy / "tokenizer.json").write_text(text)
     with pytest.raises(CheckpointError, match="tokenizer of"):
         await TorchEngine(copy, device="cpu").open()
 
@@ -354,6 +357,18 @@ async def test_a_broken_tokenizer_is_refused(small_checkpoint: Path, tmp_path: P
 async def test_a_device_that_cannot_be_had_is_named(small_checkpoint: Path, device: str, says: str) -> None:
     with pytest.raises(ModelUnavailable, match=says):
         await TorchEngine(small_checkpoint, device=device).open()
+
+
+def test_without_torch_the_error_says_what_to_install(small_checkpoint: Path) -> None:
+    code = (
+        "import asyncio, sys; sys.modules['torch'] = None\n"
+        "from foveate.policies.engines.torch import TorchEngine\n"
+        "from foveate.actions.errors import MissingDependency\n"
+        f"try: asyncio.run(TorchEngine({str(small_checkpoint)!r}).open())\n"
+        "except MissingDependency as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "TorchEngine needs: pip install 'foveate[torch]'" in done.stdout
 
 
 @pytest.mark.gpu

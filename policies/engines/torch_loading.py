@@ -1,0 +1,133 @@
+"""Loading for the torch engine: device, tokenizer, model and end tokens, every foreign error made one clear line."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+
+from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.policies.internvl.checkpoint import Checkpoint
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def device_named(name: str) -> torch.device:
+    """Give the device of a name; ``auto`` is a GPU where there is one.
+
+    Raises:
+        ModelUnavailable: If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu or auto")
+    return device
+
+
+def dtype_named(name: str, device: torch.device) -> torch.dtype:
+    """Give the number format of a name; ``auto`` is float32 on a CPU and bfloat16 on a GPU.
+
+    Raises:
+        ModelUnavailable: If there is no such format.
+    """
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if name not in _DTYPES:
+        raise ModelUnavailable(f"no dtype {name!r}: choose auto, {', '.join(_DTYPES)}")
+    return _DTYPES[name]
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """Load the tokenizer from its files; nothing is fetched and no code of the checkpoint's is run.
+
+    Raises:
+        CheckpointError: If it cannot be loaded.
+    """
+    try:
+        return transformers.AutoTokenizer.from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as exc:  # the tokenizers library raises bare Exceptions
+        raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+
+
+def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
+    """Load transformers' own InternVL from safetensors, on the CPU.
+
+    Raises:
+        ModelUnavailable: If this transformers has no InternVL.
+        CheckpointError: If a tensor is missing, left over or of another shape; the message names it.
+    """
+    try:
+        internvl = transformers.InternVLForConditionalGeneration
+    except (ImportError, AttributeError, RuntimeError) as exc:  # a torchvision that does not fit torch raises here too
+        raise ModelUnavailable(
+            f"transformers {transformers.__version__} cannot give InternVL's class ({_first(exc)}): "
+            "pip install 'transformers>=4.57', and uninstall a torchvision that does not fit torch"
+        ) from exc
+    try:
+        model, info = internvl.from_pretrained(
+            checkpoint.folder,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named and refused below
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
+        raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+    wrong = {
+        "has tensors of another shape than its configuration says": info.get("mismatched_keys", ()),
+        "lacks tensors": info.get("missing_keys", ()),
+        "holds tensors that its configuration does not know": info.get("unexpected_keys", ()),
+    }
+    for says, keys in wrong.items():
+        names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
+    return model
+
+
+def end_tokens(model: Any, tokenizer: Any, im_end: int) -> frozenset[int]:
+    """Collect the tokens that end an answer, wherever the checkpoint names them."""
+    said = [model.generation_config.eos_token_id, model.config.text_config.eos_token_id, tokenizer.eos_token_id, im_end]
+    ends: set[int] = set()
+    for value in said:
+        ends.update(value if isinstance(value, list) else [value] if isinstance(value, int) else [])
+    return frozenset(ends)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from writing to the terminal while it loads."""
+    logging = transformers.utils.logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """Map torch's lack of memory to ModelUnavailable."""
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        raise ModelUnavailable(f"{device} has not enough memory: {_first(exc)}") from exc
+
+
+def _first(exc: BaseException) -> str:
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(exc).__name__
