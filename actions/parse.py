@@ -29,6 +29,7 @@ MAX_CHARACTERS = 500_000
 """Longest text that is read: a thought of 65,000 tokens and a typed text at once are shorter."""
 
 _ENDINGS = re.compile(r"(?:\s|<\|(?:im_end|endoftext|end|return|eot_id)\|>|</s>){1,64}\Z")
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _REFUSAL = re.compile(
     r"\b(?:i['’]?m sorry|i am sorry|sorry,|i can(?:['’]t|not| not)|i(?:['’]m| am) (?:unable|not able)|i won['’]t"
     r"|as an ai|i must decline|cannot (?:help|assist))|抱歉|对不起|无法|不能",
@@ -81,7 +82,8 @@ def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: froz
             raise ParseError(f"an answer holds 1 to {MAX_ACTIONS} actions, not {len(draft.found)}")
         check_kinds(draft.found, kinds)
     except ParseError as exc:
-        raise ParseError(f"{exc} (the answer: {excerpt(text, 120)})") from exc
+        message = _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], str(exc))
+        raise ParseError(f"{message} (the answer: {excerpt(text, 120)})") from exc
     return Answer(
         actions=tuple(item.action for item in draft.found),
         thought="\n".join(part for part in (thought, draft.thought.strip()) if part),

@@ -86,7 +86,7 @@ def number(value: object, name: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def integer(value: object, name: str) -> int:
