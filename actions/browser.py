@@ -11,6 +11,7 @@ from foveate.actions.geometry import Frame, Point
 from foveate.actions.schema import (
     BROWSER_KINDS,
     Action,
+    Button,
     Click,
     Drag,
     Key,
@@ -98,7 +99,7 @@ class BrowserAdapter:
         self._world = world
         self._cursor: tuple[float, float] | None = None
         self._keys: list[Key] = []
-        self._buttons: list[str] = []
+        self._buttons: list[Button] = []
         self._apply: dict[type[Any], Callable[[Any, Frame], Awaitable[Action]]] = {
             Click: self._click,
             Move: self._move,
@@ -171,13 +172,13 @@ class BrowserAdapter:
     async def _click(self, action: Click, frame: Frame) -> Action:
         place = self._place(action.at, frame)
         async with _Held(self, action.modifiers):
-            if action.button in ("back", "forward") or action.hold_s > 0:
+            button = action.button
+            if button == "back" or button == "forward" or action.hold_s > 0:
                 await self._slow_click(action, place)
             else:
                 self._cursor = place
-                await self._world.attempt(
-                    self._world.page.mouse.click(*place, button=action.button, click_count=action.clicks)
-                )
+                mouse = self._world.page.mouse
+                await self._world.attempt(mouse.click(*place, button=button, click_count=action.clicks))
         return action.model_copy(update={"at": self._point(place, frame)})
 
     async def _slow_click(self, action: Click, place: tuple[float, float]) -> None:
@@ -236,7 +237,7 @@ class BrowserAdapter:
         await self._button("up", action.button)
         return action.model_copy(update={"at": self._point(place, frame)})
 
-    async def _button(self, change: str, button: str, clicks: int = 1) -> None:
+    async def _button(self, change: str, button: Button, clicks: int = 1) -> None:
         """Press or release one button where the pointer is."""
         if change == "down":
             self._buttons.append(button)

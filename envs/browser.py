@@ -7,10 +7,10 @@ import secrets
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from foveate.actions.browser import BrowserAdapter
-from foveate.actions.errors import BrowserCrashed, NavigationFailed, ResetNeeded, UnsupportedAction
+from foveate.actions.errors import BrowserCrashed, NavigationFailed, ResetNeeded, UnsupportedAction, UsageError
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits
 from foveate.actions.schema import (
@@ -84,8 +84,10 @@ class BrowserEnv(Resource, Env):
         browser: str | None = None,
         downloads: Path | None = None,
         settle: SettleConfig = SettleConfig(),  # noqa: B008 - frozen
-        verify: Literal["page"] | None = None,
+        verify: str | None = None,
     ) -> None:
+        if verify not in (None, "page"):
+            raise UsageError(f"verify is 'page' or nothing, not {verify!r}")
         self.instruction: str | None = None
         self.downloads = downloads
         self._given = url

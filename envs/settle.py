@@ -190,6 +190,7 @@ class Motion:
         self._scale = scale
         self._since = np.full(shape, -np.inf)
         self._last = np.full(shape, -np.inf)
+        self._known_at = np.full(shape, -np.inf)
         self._count = np.zeros(shape, dtype=np.int32)
         self._known = np.zeros(shape, dtype=np.bool_)
         self._endless = np.zeros(shape, dtype=np.bool_)
@@ -198,6 +199,10 @@ class Motion:
     def endless(self, tiles: NDArray[np.bool_]) -> None:
         """Say which squares are animated without end."""
         self._endless = tiles
+
+    def act(self) -> None:
+        """Say that an action begins: what changes from here on may be its effect, and is learned anew."""
+        self._last.fill(-np.inf)
 
     def ignored(self) -> NDArray[np.bool_]:
         """Give the squares whose changes do not count: bool, shape (rows, columns)."""
@@ -226,7 +231,9 @@ class Motion:
         self._count[tiles] += 1
         self._last[tiles] = at_s
         restless = tiles & (self._count >= _RESTLESS_FRAMES) & (at_s - self._since >= _RESTLESS_S)
-        self._known = (self._known & (at_s - self._last <= _FORGOTTEN_S)) | restless
+        self._known &= at_s - self._known_at <= _FORGOTTEN_S
+        self._known |= restless
+        self._known_at[tiles & self._known] = at_s
 
     def _is_caret(self, box: tuple[int, int, int, int]) -> bool:
         width, height = (box[2] - box[0]) / self._scale, (box[3] - box[1]) / self._scale

@@ -60,7 +60,7 @@ class Tab:
         self._on_navigated = on_navigated
         self._background = background
         self._expression = f'getEventListeners(globalThis)["{secret}"]?.[0]?.listener'
-        self.cast = Screencast(session, spawn=self._spawn, clock=time.monotonic, wake=wake)  # type: ignore[arg-type]
+        self.cast = Screencast(session, spawn=self._spawn, clock=time.monotonic, wake=wake)
         self.motion: Motion | None = None
         self._main_frame = ""
         self._loading: dict[str, float] = {}
@@ -151,6 +151,8 @@ class Tab:
         self._onset_s = onset_s
         self._due = Due()
         self.popups_due.clear()
+        if self.motion is not None:
+            self.motion.act()
         self.cast.idle(False)
 
     def begin_with(self, other: "Tab") -> None:
