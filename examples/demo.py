@@ -11,6 +11,7 @@ usage, 3 a run could not be done at all, 130 interrupted.
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -90,21 +91,34 @@ def run(application: str, policy: str, folder: Path, args: argparse.Namespace) -
     ]  # fmt: skip
     if args.browser:
         line += ["--browser", args.browser]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+    # A session of its own, so that Ctrl-C reaches the command once, through this program.
+    with subprocess.Popen(
+        line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             output, _ = process.communicate(timeout=args.timeout_s + GRACE_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            output, _ = process.communicate()
+            output = stop(process)
             print(f"error: {application}: the run did not end by itself and was stopped", file=sys.stderr)
-        except KeyboardInterrupt:  # the command has had the same signal: let it close its browser
-            process.wait(timeout=GRACE_S)
+        except KeyboardInterrupt:
+            stop(process)
             raise
     try:
         said = json.loads(output)
     except ValueError:
         said = {"status": "error", "reason": f"exit code {process.returncode}, no JSON"}
     return Run(application, policy, process.returncode, said, folder, step_ms(folder / "steps.jsonl"))
+
+
+def stop(process: "subprocess.Popen[str]") -> str:
+    """Interrupt the command, so that it closes its browser and its record; give what it printed."""
+    process.send_signal(signal.SIGINT)
+    try:
+        output, _ = process.communicate(timeout=GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+    return output
 
 
 def step_ms(lines: Path) -> float | None:
@@ -153,6 +167,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     """Run everything and give the exit code."""
     args = options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     out: Path = args.out or HERE.parent / "runs" / "demo" / datetime.now().strftime("%Y%m%d-%H%M%S")
     out = out.resolve()

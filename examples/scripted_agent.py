@@ -36,6 +36,9 @@ class AddItems(Resource, Policy):
     def __init__(self, items: Sequence[str]) -> None:
         self.items = tuple(items)
 
+    async def reset(self, task: str, *, seed: int | None = None, action_kinds: frozenset[str] | None = None) -> None:
+        """Begin an episode; nothing to keep, for the number of steps so far says what comes next."""
+
     async def act(self, observation: Observation, history: tuple[Turn, ...], look: Look | None = None) -> Decision:
         """Add the next item, or say that all are there."""
         if len(history) == len(self.items):

@@ -1,6 +1,7 @@
 """The example programs, run as a user runs them, and the scripted answers through the real loop."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,28 @@ def test_the_demo_fails_where_a_run_cannot_be_done(tmp_path: Path) -> None:
     done = ran(tmp_path, "demo", "--policy", "scripted", "--out", tmp_path / "demo", "--browser", "/no/such/browser")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "/no/such/browser" in done.stderr
+
+
+def test_an_interrupted_demo_closes_its_run_and_says_so(tmp_path: Path, chromium: str) -> None:
+    line = [sys.executable, str(EXAMPLES / "demo.py"), "--policy", "scripted", "--out", str(tmp_path / "demo")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for said in process.stderr:
+            if "click(" in said:
+                break
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert rest.strip().endswith("interrupted")
+    episode = json.loads((tmp_path / "demo" / "scripted-todo" / "episode.json").read_text(encoding="utf-8"))
+    assert episode["result"]["status"] in ("interrupted", "success"), "its last step may have been over already"
+    assert not (tmp_path / "demo" / "scripted-calendar").exists()
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in read(path)]
+    assert left == []
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # the process ended meanwhile
+        return b""

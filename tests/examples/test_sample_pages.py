@@ -257,6 +257,8 @@ def test_without_a_seed_a_page_is_that_of_seed_0(tab: Page) -> None:
     for name in NAMES:
         tab.goto((PAGES / f"{name}.html").as_uri())
         bare = instruction(tab), tab.evaluate(LOOK)
+        tab.goto((PAGES / f"{name}.html").as_uri() + "?seed=none")
+        assert (instruction(tab), tab.evaluate(LOOK)) == bare
         with opened(tab, name, 0, (tab.viewport_size["width"], tab.viewport_size["height"])) as page:
             assert (instruction(page), page.evaluate(LOOK)) == bare
 

@@ -49,12 +49,15 @@ def script(name: str) -> dict[str, object]:
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("font", ["as it is", "monospace", "serif"])
 @pytest.mark.parametrize("name", NAMES)
-def test_each_scripted_place_lies_well_inside_its_control(tab: "playwright.Page", name: str) -> None:
+def test_each_scripted_place_lies_well_inside_its_control(tab: "playwright.Page", name: str, font: str) -> None:
     loaded = script(name)
     frame = Frame(*loaded["viewport"])
     assert len(loaded["answers"]) == len(WRITER.SCRIPTS[name].lines)
     tab.goto((EXAMPLES / "pages" / f"{name}.html").as_uri())
+    if font != "as it is":  # another machine has other fonts
+        tab.add_style_tag(content=f"* {{ font-family: {font} !important; }}")
     for text, line in zip(loaded["answers"], WRITER.SCRIPTS[name].lines, strict=True):
         WRITER.settled(tab)
         answer = parse_answer(text, frame=frame, convention=CONVENTIONS[loaded["convention"]])
