@@ -130,10 +130,11 @@ def step_line(number: int, turn: Turn, spent_ms: float) -> Text:
     decision = turn.decision
     line = Text(f"{number:>4} ", "bold")
     line.append(f"{spent_ms:>6.0f} ms  ", "dim")
-    line.append(shown(decision.operation) or ("" if decision.actions else "no action"))
-    for action, outcome in zip(decision.actions, turn.outcomes, strict=False):
+    told = shown(decision.operation) or ("" if decision.actions else "no action")
+    line.append(f"{told}  " if told else "")
+    for number, (action, outcome) in enumerate(zip(decision.actions, turn.outcomes, strict=False)):
         done = outcome.verdict in ("allow", "confirmed") and outcome.error is None
-        line.append("  " if line.plain.strip() else "")
+        line.append("  " if number else "")
         line.append(brief(action), "green" if done else "red")
         if not done:
             line.append(f" {outcome.verdict if outcome.error is None else 'failed'}", "red")

@@ -1,0 +1,52 @@
+"""The doctor: a real browser is seen and clicked, and every failed check says what to do."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from foveate.agent.doctor import Check, examine, show
+
+COMMAND = str(Path(sys.executable).with_name("foveate"))
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+async def test_a_working_browser_shows_its_colour_and_receives_a_click(tmp_path: Path) -> None:
+    checks = {check.name: check for check in await examine(model=str(tmp_path / "none"))}
+    assert checks["browser"].passed, checks["browser"]
+    assert "clicked" in checks["browser"].found
+    assert not checks["model"].passed
+    assert str(tmp_path / "none") in checks["model"].remedy
+    for name in ("Python", "extra browser", "disk space", "fonts"):
+        assert checks[name].passed, checks[name]
+
+
+def test_what_is_missing_is_exit_code_3_and_one_object(tmp_path: Path) -> None:
+    args = ["doctor", "--browser", "/nonexistent", "--model", str(tmp_path), "--json"]
+    done = subprocess.run([COMMAND, *args], capture_output=True, text=True, timeout=90, check=False, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stdout.count("\n") == 1
+    said = json.loads(done.stdout)
+    assert said["status"] == "failure"
+    failed = {check["name"]: check for check in said["checks"] if not check["passed"]}
+    assert {"browser", "model"} <= set(failed)
+    assert all(check["remedy"] for check in failed.values())
+    assert "/nonexistent" in failed["browser"]["remedy"]
+    for check in failed.values():
+        assert check["remedy"] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_table_shows_found_things_as_plain_text() -> None:
+    out = io.StringIO()
+    show(
+        [Check("fonts", True, "[red]3[/] files"), Check("disk", False, "full", "free [some]")],
+        Console(file=out, width=80),
+    )
+    assert "[red]3[/] files" in out.getvalue()
+    assert "disk: free [some]" in out.getvalue()
