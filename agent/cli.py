@@ -204,7 +204,8 @@ def run(
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
     folder = None if no_record else record_folder(record, task or (url and Path(url.partition("?")[0]).stem) or "")
-    view = LiveView(people, max_steps=max_steps, timeout_s=timeout_s)
+    screen = Console(stderr=True, highlight=False, force_terminal=False) if policy == "human" else people
+    view = LiveView(screen, max_steps=max_steps, timeout_s=timeout_s)
     person = Person(people, view) if policy != "human" and sys.stdin is not None and sys.stdin.isatty() else None
     agent = Agent(
         world, decider, guard=Guard(world.limits, ask=confirm.value), max_steps=max_steps, timeout_s=timeout_s,

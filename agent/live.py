@@ -49,12 +49,11 @@ class LiveView(Listener):
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._begun_s = self._turned_s = time.monotonic()
-        self._task = ""
         self._steps = 0
         self._tokens = 0
         self._phases: Counter[str] = Counter()
         self._last: dict[str, float] = {}
-        self._doing = "starting"
+        self._closing = False
         self._live: Live | None = None
         self.under_way = False
         self.result: Result | None = None
@@ -63,7 +62,6 @@ class LiveView(Listener):
         """Say what the task is."""
         self.under_way = True
         self._begun_s = self._turned_s = time.monotonic()
-        self._task, self._doing = task, "deciding"
         self._console.print(Text.assemble(("Task: ", "bold"), shown(task)), soft_wrap=True)
 
     def observed(self, observation: Observation) -> None:
@@ -87,7 +85,7 @@ class LiveView(Listener):
     def ended(self, result: Result) -> None:
         """Keep the result; what is left is closing and writing."""
         self.result = result
-        self._doing = "closing"
+        self._closing = True
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -120,15 +118,15 @@ class LiveView(Listener):
             seconds, step_s = time.monotonic() - self._begun_s, time.monotonic() - self._turned_s
             steps, tokens, last = self._steps, self._tokens, dict(self._last)
         limit = "" if self._timeout_s is None else f" of {self._timeout_s:g}"
-        number = "" if self._doing == "closing" else f" step {steps + 1} of at most {self._max_steps}, {step_s:.1f} s"
-        told = f"  {self._doing}{number} · {seconds:.1f}{limit} s in all · {tokens:,} tokens"
-        return Group(Text(told, "bold"), phase_bar(last)) if last else Text(told, "bold")
+        doing = f"step {steps + 1} of at most {self._max_steps}, {step_s:.1f} s" if self.under_way else "starting"
+        told = f"  {'closing' if self._closing else doing} · {seconds:.1f}{limit} s in all · {tokens:,} tokens"
+        return Group(Text(told, "bold"), phase_bar(last)) if sum(last.values()) >= 1 else Text(told, "bold")
 
 
 def step_line(number: int, turn: Turn, spent_ms: float) -> Text:
     """Write a step as one line."""
     decision = turn.decision
-    line = Text(f"{number:>4} ", "bold")
+    line = Text.assemble((f"{number:>4} ", "bold"))
     line.append(f"{spent_ms:>6.0f} ms  ", "dim")
     told = shown(decision.operation) or ("" if decision.actions else "no action")
     line.append(f"{told}  " if told else "")
@@ -145,7 +143,7 @@ def phase_bar(timing_ms: Mapping[str, float]) -> Text:
     """Draw where the last step's time went."""
     parts = [(name, timing_ms.get(name, 0.0)) for name in _COLOURS]
     total = sum(value for _, value in parts)
-    bar = Text("  last step ", "dim")
+    bar = Text.assemble(("  last step ", "dim"))
     for name, value in parts:
         if value >= 0.5:
             cells = round(_BAR_CELLS * value / total)
@@ -159,7 +157,7 @@ def brief(action: Action) -> str:
     points = points_of(action)
     where = f"({points[0].x:.3f}, {points[0].y:.3f})" if points else ""
     named = action.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "at", "path", "region"})
-    told = ", ".join(str(value) for value in named.values())
+    told = ", ".join(" ".join(map(str, value)) if isinstance(value, list) else str(value) for value in named.values())
     return f"{action.kind}{where}{f' {shown(told, 60)}' if told else ''}"
 
 

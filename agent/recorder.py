@@ -11,8 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image as PillowImage
-
 from foveate.actions.errors import RecordError, UsageError
 from foveate.actions.limits import Limits
 from foveate.agent.record import (
@@ -24,7 +22,6 @@ from foveate.agent.record import (
     to_json,
 )
 from foveate.agent.record_step import RecordedEpisode, RecordedResult, RecordedStep, writable
-from foveate.agent.report import write_report
 from foveate.agent.trajectory import EpisodeHead, Result, StepLine
 from foveate.agent.writer import Writer
 from foveate.envs.base import Image, Observation
@@ -200,6 +197,8 @@ class Recorder:
         self._write_head(self._head.model_copy(update=last))
         with contextlib.suppress(OSError):
             self.downloads.rmdir()  # only where nothing was downloaded
+        from foveate.agent.report import write_report  # here, so that an import of foveate.agent stays light
+
         write_report(self.folder)
 
     def _write_head(self, head: RecordedEpisode) -> None:
@@ -283,6 +282,8 @@ def _save_bytes(file: Path, data: bytes) -> None:
 
 
 def _save_png(file: Path, image: Image) -> None:
+    from PIL import Image as PillowImage  # here, so that an import of foveate.agent stays light
+
     try:
         PillowImage.fromarray(image).save(file, "PNG", compress_level=1)
     except OSError:
