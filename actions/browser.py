@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from foveate.actions.errors import OutOfFrame, UnsupportedAction
 from foveate.actions.geometry import Frame, Point
@@ -42,7 +42,20 @@ _KEY_NAMES: dict[Key, str] = {
     Key.RIGHT: "ArrowRight",
     Key.UP: "ArrowUp",
     Key.DOWN: "ArrowDown",
+    Key.PLUS: "+",
+    Key.MINUS: "Minus",
+    Key.EQUAL: "Equal",
+    Key.COMMA: "Comma",
+    Key.PERIOD: "Period",
+    Key.SLASH: "Slash",
+    Key.BACKSLASH: "Backslash",
+    Key.SEMICOLON: "Semicolon",
+    Key.QUOTE: "Quote",
+    Key.BACKQUOTE: "Backquote",
+    Key.BRACKET_LEFT: "BracketLeft",
+    Key.BRACKET_RIGHT: "BracketRight",
 }
+_FUNCTION_KEYS = {Key(f"f{number}"): 111 + number for number in range(13, 25)}  # those that Playwright does not know
 _BUTTON_BITS = {"left": 1, "right": 2, "middle": 4, "back": 8, "forward": 16}
 _MODIFIER_BITS = {Key.ALT: 1, Key.CONTROL: 2, Key.META: 4, Key.SHIFT: 8}
 
@@ -82,10 +95,12 @@ class BrowserWorld(Protocol):
 
 
 def key_name(key: Key) -> str:
-    """Give Playwright's name of a key."""
+    """Give Playwright's name of a key: of the physical one, so that Shift makes of it what it makes of it by hand."""
     if key in _KEY_NAMES:
         return _KEY_NAMES[key]
-    return str(key.value) if len(key.value) == 1 else "".join(part.capitalize() for part in key.value.split("_"))
+    if len(key.value) == 1:
+        return f"Digit{key.value}" if key.value.isdigit() else f"Key{key.value.upper()}"
+    return "".join(part.capitalize() for part in key.value.split("_"))
 
 
 class BrowserAdapter:
@@ -147,7 +162,7 @@ class BrowserAdapter:
                 while self._buttons:
                     await self._button("up", self._buttons.pop())
                 while self._keys:
-                    await self._world.attempt(self._world.page.keyboard.up(key_name(self._keys.pop())))
+                    await self._key("up", self._keys.pop())
 
     def forget(self) -> None:
         """Forget the pointer and what was down, because the page that knew of it is gone."""
@@ -237,7 +252,7 @@ class BrowserAdapter:
         await self._button("up", action.button)
         return action.model_copy(update={"at": self._point(place, frame)})
 
-    async def _button(self, change: str, button: Button, clicks: int = 1) -> None:
+    async def _button(self, change: Literal["down", "up"], button: Button, clicks: int = 1) -> None:
         """Press or release one button where the pointer is."""
         if change == "down":
             self._buttons.append(button)
@@ -278,8 +293,8 @@ class BrowserAdapter:
 
     async def _press(self, action: Press, frame: Frame) -> Action:
         for _ in range(action.presses):
-            async with _Held(self, action.keys[:-1]):
-                await self._world.attempt(self._world.page.keyboard.press(key_name(action.keys[-1])))
+            async with _Held(self, action.keys):
+                pass
         return action
 
     async def _key_down(self, action: KeyDown, frame: Frame) -> Action:
@@ -294,13 +309,27 @@ class BrowserAdapter:
         """Press a key and keep it down until it is released, or everything is."""
         if key not in self._keys:
             self._keys.append(key)
-        await self._world.attempt(self._world.page.keyboard.down(key_name(key)))
+        await self._key("down", key)
 
     async def release(self, key: Key) -> None:
         """Release a key."""
         if key in self._keys:
             self._keys.remove(key)
-        await self._world.attempt(self._world.page.keyboard.up(key_name(key)))
+        await self._key("up", key)
+
+    async def _key(self, change: Literal["down", "up"], key: Key) -> None:
+        keyboard = self._world.page.keyboard
+        if key not in _FUNCTION_KEYS:
+            await self._world.attempt((keyboard.down if change == "down" else keyboard.up)(key_name(key)))
+            return
+        event = {
+            "type": "rawKeyDown" if change == "down" else "keyUp",
+            "key": key_name(key),
+            "code": key_name(key),
+            "windowsVirtualKeyCode": _FUNCTION_KEYS[key],
+            "modifiers": sum(_MODIFIER_BITS.get(held, 0) for held in set(self._keys)),
+        }
+        await self._world.attempt(self._world.session.send("Input.dispatchKeyEvent", event))
 
     def is_down(self, key: Key) -> bool:
         """Tell whether a key is held."""

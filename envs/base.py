@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
+
 from foveate.actions.errors import EnvClosed, WrongLoop
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import Action
-from numpy.typing import NDArray
 
 Image: TypeAlias = NDArray[np.uint8]
 """uint8 RGB, shape (height, width, 3), 0 to 255."""
