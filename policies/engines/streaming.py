@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 _INCOMPLETE = "\ufffd"
+_LONGEST_CHARACTER = 4
+_LONGEST_RUN = 16
 
 
 class Aborted(BaseException):
@@ -43,7 +45,18 @@ class TextStream:
             self._held, self._given = [], 0
         else:
             self._given = len(whole)
+            self._forget(text)
         return self._until_stop(piece)
+
+    def _forget(self, text: str) -> None:
+        """Let go of what a run of broken characters has left behind, so that a token's cost does not grow with it."""
+        if len(self._held) <= _LONGEST_RUN:
+            return
+        for kept in range(1, _LONGEST_CHARACTER + 1):
+            before, after = self._decode(self._held[:-kept]), self._decode(self._held[-kept:])
+            if before + after == text and len(before) <= self._given:
+                self._held, self._given = self._held[-kept:], self._given - len(before)
+                return
 
     def flush(self) -> str:
         """Give what is still held back, a broken character as the replacement character."""

@@ -18,6 +18,8 @@ PLATFORM_NAMES: dict[Platform, str] = {
 _BLOCK = 10
 """Operations fall out of the prompt ten at a time, so that what stands before them stays the same for ten steps."""
 
+_NOTE_CHARS = 300
+
 _OUTPUT: dict[AnswerForm, str] = {
     "thought": "<think>\n[Your reasoning process here]\n</think>\n",
     "operation": "<operation>\n[Next intended operation description]\n</operation>\n",
@@ -125,8 +127,8 @@ def previous_operations(history: tuple[Turn, ...], *, limit: int = 20, chars: in
 
 
 def last_notes(history: tuple[Turn, ...]) -> tuple[str, ...]:
-    """Give the notes of the last Turn, one line each."""
-    return tuple(" ".join(note.split()) for note in history[-1].notes) if history else ()
+    """Give the notes of the last Turn, one line of at most 300 characters each."""
+    return tuple(" ".join(note.split())[:_NOTE_CHARS] for note in history[-1].notes) if history else ()
 
 
 def _operation(turn: Turn) -> str:

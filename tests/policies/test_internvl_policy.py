@@ -1,6 +1,10 @@
+import json
+import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -205,6 +209,45 @@ def test_every_profile_can_be_had_by_its_name() -> None:
 async def test_an_unused_terminate_is_read_like_any_other() -> None:
     decision, _ = await asked(["<action>terminate(status='failure', info='lost')</action>"])
     assert decision.actions == (Terminate(status="failure", reason="lost"),)
+
+
+@pytest.mark.torch
+async def test_a_real_checkpoint_answers_with_its_tokens_and_closes_with_the_policy(small_checkpoint: Path) -> None:
+    policy = InternVLPolicy(small_checkpoint, device="cpu", profile=replace(INTERNVL3_5, max_new_tokens=8))
+    async with policy:
+        await policy.reset("Buy milk", action_kinds=frozenset({"click", "terminate"}))
+        with pytest.raises(ParseError) as raised:  # it was never trained
+            await policy.act(LOOK, ())
+    decision = raised.value.decision
+    assert decision.completion is not None
+    assert len(decision.completion.output_ids) == decision.usage.output == 8
+    assert len(decision.completion.logprobs or ()) == 8
+    assert len(decision.completion.prompt_ids) == decision.usage.prompt
+    assert set(decision.usage.timing_ms) == {"tile", "encode", "prefill", "decode", "parse"}
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("foveate")]
+
+
+@pytest.mark.torch
+async def test_a_checkpoint_that_names_a_profile_is_asked_with_it(small_checkpoint: Path, tmp_path: Path) -> None:
+    folder = named(small_checkpoint, tmp_path / "named", "tiny")
+    async with InternVLPolicy(folder, device="cpu") as policy:
+        assert policy.profile is TINY
+        assert policy.preferred_viewport == TINY.viewport
+    async with InternVLPolicy(folder, device="cpu", profile="internvl3_5") as policy:
+        assert policy.profile is INTERNVL3_5
+
+
+async def test_a_checkpoint_that_names_an_unknown_profile_is_refused(small_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'mystery'"):
+        await InternVLPolicy(named(small_checkpoint, tmp_path / "named", "mystery"), device="cpu").open()
+
+
+def named(source: Path, target: Path, profile: str) -> Path:
+    """Copy a checkpoint and let it name its profile."""
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text())
+    (target / "config.json").write_text(json.dumps({**config, "foveate_profile": profile}))
+    return target
 
 
 def test_importing_the_policy_loads_no_heavy_library() -> None:

@@ -101,6 +101,7 @@ def test_only_the_last_turns_notes_are_given_one_line_each() -> None:
     history = (turn("a", notes=("old",)), turn("b", notes=("new\nline", "other")))
     assert last_notes(history) == ("new line", "other")
     assert last_notes(()) == ()
+    assert last_notes((turn("a", notes=("x" * 999,)),)) == ("x" * 300,)
 
 
 def test_no_history_is_none() -> None:

@@ -34,6 +34,26 @@ def test_any_bytes_give_together_what_decoding_them_at_once_gives(data: bytes) -
     assert "".join(streamed(data)) == data.decode("utf-8", "replace")
 
 
+@given(
+    st.lists(st.sampled_from([0x80, 0xBF, 0xC3, 0xE2, 0xF0, 0x9F, 0x61, 0xED]), min_size=20, max_size=120).map(bytes)
+)
+def test_a_long_run_of_broken_bytes_is_still_what_decoding_them_at_once_gives(data: bytes) -> None:
+    assert "".join(streamed(data)) == data.decode("utf-8", "replace")
+
+
+def test_a_long_run_of_broken_bytes_is_not_decoded_again_and_again() -> None:
+    lengths: list[int] = []
+
+    def decode(ids: Sequence[int]) -> str:
+        lengths.append(len(ids))
+        return bytes_to_text(ids)
+
+    stream = TextStream(decode)
+    for _ in range(500):
+        stream.push(0x80)
+    assert max(lengths) <= 20
+
+
 def test_a_character_appears_with_its_last_byte() -> None:
     assert streamed("a🥛b".encode()) == ["a", "", "", "", "🥛", "b", ""]
 
