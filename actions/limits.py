@@ -124,7 +124,8 @@ class Limits:
 
     def _file_refusal(self, url: str, host: str | None, path: str) -> str | None:
         clean = PurePosixPath(unquote(path))
-        if host not in (None, "", "localhost") or ".." in clean.parts or "\x00" in unquote(path):
+        hidden = any(char in unquote(path) for char in ("\x00", "\\"))
+        if host not in (None, "", "localhost") or ".." in clean.parts or hidden:
             return f"{url!r} is no plain file address"
         for entry in self.allow or ():
             if entry.startswith("file://") and clean.is_relative_to(unquote(urlsplit(entry).path)):
@@ -133,9 +134,12 @@ class Limits:
 
     def mask_secrets(self, text: str) -> str:
         """Replace every secret's value in a text by its placeholder."""
-        for name, secret in self.secrets.items():
-            text = text.replace(secret.value, f"{{{{{name}}}}}")
-        return text
+        if not self.secrets:
+            return text
+        names = {secret.value: name for name, secret in self.secrets.items()}
+        # Longest first and in one pass, so that a value that begins like another leaves no rest behind.
+        values = "|".join(re.escape(value) for value in sorted(names, key=len, reverse=True))
+        return re.sub(values, lambda match: f"{{{{{names[match[0]]}}}}}", text)
 
 
 def normal_host(host: str) -> str:
@@ -149,6 +153,8 @@ def normal_host(host: str) -> str:
         return str(ipaddress.ip_address(bare))
     except ValueError:
         pass
+    if any(char in "ßς\u200c\u200d" for char in bare):  # browsers and Python's codec disagree on these
+        raise UsageError(f"{host!r} can be read in two ways: write it in ASCII (xn--...)")
     try:
         ascii_host = bare.encode("idna").decode() if not bare.isascii() else bare
     except UnicodeError as exc:
@@ -189,7 +195,8 @@ def default_allow(start: str | None) -> tuple[str, ...]:
         return ()
     if host in LOOPBACK:
         return LOOPBACK
-    return (host.removeprefix("www."),)
+    bare = host.removeprefix("www.")
+    return (bare if "." in bare else host,)  # www.com stands for itself, not for every name under com
 
 
 def _is_ip(host: str) -> bool:
