@@ -141,6 +141,8 @@ class TorchEngine(Resource, Engine):
         future = self._submit(work)
         try:
             return await asyncio.shield(future)
+        except Aborted as exc:
+            raise ModelUnavailable("TorchEngine was closed while it answered") from exc
         finally:
             if model is not None:
                 model.cancelled.set()

@@ -26,7 +26,7 @@ _OUTPUT: dict[AnswerForm, str] = {
     "action": "<action>\n[A set of executable action command]\n</action>",
 }
 _ENCLOSED: dict[AnswerForm, str] = {
-    "action": "The action(s) in your response should be enclosed within <action></action> tags.",
+    "action": "The generated action(s) should be enclosed within <action></action> tags.",
     "operation": (
         "The operation and action(s) in your response should be enclosed within <operation></operation> and "
         "<action></action> tags, respectively."
@@ -81,16 +81,16 @@ def system_prompt(platform: Platform, kinds: frozenset[str] = KINDS, answer: Ans
             ``thought`` its planning with one.
     """
     screen = platform != "embodied"
-    view = "screen" if screen else "camera view"
+    view = "Screenshot of the current screen" if screen else "Picture from the body's camera"
     forms: tuple[AnswerForm, ...] = ("thought", "operation", "action")
-    history = "" if answer == "action" else f" + your past interaction history with {'UI' if screen else 'the world'}"
+    past = f" + your past interaction history with {'UI' if screen else 'the world'} to finish assigned tasks."
     return _SYSTEM.format(
         agent="GUI" if screen else "embodied",
         platform=PLATFORM_NAMES[platform],
         views="screen captures" if screen else "camera images",
         kind="UI" if screen else "body",
         signatures=action_space(kinds),
-        input=f"Screenshot of the current {view} + task description{history} to finish assigned tasks.",
+        input=f"{view} + task description{'' if answer == 'action' else past}",
         output="".join(_OUTPUT[form] for form in forms[forms.index(answer) :]),
         enclosed=_ENCLOSED[answer],
     )

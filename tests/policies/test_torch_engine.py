@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -284,6 +284,23 @@ async def test_its_thread_ends_with_it(small_checkpoint: Path) -> None:
             pass
     with pytest.raises(EnvClosed):
         await collected(engine, request())
+
+
+async def test_an_engine_that_is_closed_while_it_scores_says_so(small_checkpoint: Path) -> None:
+    engine = TorchEngine(small_checkpoint, device="cpu")
+    await engine.open()
+    async with asyncio.TaskGroup() as group:
+        scoring = group.create_task(outcome(engine.score(request(), ["<action>click</action>"] * 5000)))
+        await asyncio.sleep(0)  # the task hands its work to the engine's thread
+        await engine.close()
+    assert isinstance(scoring.result(), ModelUnavailable)
+
+
+async def outcome(asked: Awaitable[object]) -> object:
+    try:
+        return await asked
+    except ModelUnavailable as error:
+        return error
 
 
 async def test_an_engine_can_be_opened_again(small_checkpoint: Path) -> None:
