@@ -48,7 +48,8 @@ DEFAULT_VIEWPORT = Viewport(1280, 720)
 
 _LOAD_LIMIT_S = 30.0
 _LOAD_BUDGET_S = 10.0
-_CAPTURE_LIMIT_S = 5.0
+_CAPTURE_LIMIT_S = 10.0
+_RECAPTURE_LIMIT_S = 2.0
 _CALL_LIMIT_S = 5.0
 _INSTRUCTION = "() => window.foveateTask ? String(window.foveateTask.instruction ?? '') : null"
 _DONE = "async () => window.foveateTask ? Boolean(await window.foveateTask.done()) : null"
@@ -372,10 +373,10 @@ class BrowserEnv(Resource, Env):
         if tab.cast.waiting:
             await tab.take()
         if tab.cast.latest is None or tab.cast.stale:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._describe())
-                shot = group.create_task(self._guarded(tab.capture(_CAPTURE_LIMIT_S)))
-            picture = shot.result()
+            limit_s = _CAPTURE_LIMIT_S if tab.cast.latest is None else _RECAPTURE_LIMIT_S
+            describing = self._background.spawn(self._describe())
+            picture = await self._guarded(tab.capture(limit_s))
+            await describing
         else:
             await self._describe()
             picture = tab.cast.latest
@@ -479,7 +480,7 @@ class BrowserEnv(Resource, Env):
 
     async def attempt(self, call: "Awaitable[Any]") -> None:
         """Await an input call, as ``Tabs.attempt`` does."""
-        await self._now().attempt(call)
+        await self._now().attempt(call, self._settle.budget_s)
 
     async def text_for(self, text: str) -> str:
         """Give the text to type for one that may hold placeholders of secrets."""

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,11 +90,11 @@ def sandbox_flags() -> tuple[str, ...]:
 class Chromium:
     """One running Chromium with the Playwright driver that started it."""
 
-    def __init__(self, playwright: "Playwright", browser: "Browser", options: LaunchOptions, pids: "_Pids") -> None:
+    def __init__(self, playwright: "Playwright", browser: "Browser", options: LaunchOptions, traces: "_Traces") -> None:
         self.browser = browser
         self.options = options
         self._playwright = playwright
-        self._pids = pids
+        self._traces = traces
 
     @classmethod
     async def launch(cls, options: LaunchOptions) -> "Chromium":
@@ -131,7 +132,7 @@ class Chromium:
             raise BrowserCrashed(_launch_failure(program, str(exc))) from exc
         try:
             session = await browser.new_browser_cdp_session()
-            return cls(playwright, browser, options, await _Pids.read(session))
+            return cls(playwright, browser, options, await _Traces.read(session))
         except Error as exc:
             await _bounded(browser.close(), _CLOSE_LIMIT_S)
             raise BrowserCrashed(f"{program} died while it started: {_first_line(str(exc))}") from exc
@@ -144,7 +145,7 @@ class Chromium:
     @property
     def pid(self) -> int:
         """The browser process."""
-        return self._pids.browser
+        return self._traces.pid
 
     async def close(self) -> None:
         """End it: politely, then by force; returns in bounded time whatever state it is in."""
@@ -154,31 +155,44 @@ class Chromium:
             try:
                 await _bounded(self._playwright.stop(), _CLOSE_LIMIT_S)
             finally:
-                self._pids.kill()
+                await asyncio.to_thread(self._traces.remove)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pids:
-    """The browser process, told apart from a later one of the same number by when it started."""
+class _Traces:
+    """What a browser would leave behind: its process, told apart from a later one of that number, and its folders."""
 
-    browser: int
+    pid: int
     started: str
+    folders: tuple[Path, ...]
 
     @classmethod
-    async def read(cls, session: "CDPSession") -> "_Pids":
+    async def read(cls, session: "CDPSession") -> "_Traces":
         answer = await session.send("SystemInfo.getProcessInfo")
         for process in answer["processInfo"]:
             if process["type"] == "browser":
-                pid = int(process["id"])
-                return cls(pid, _started(pid))
-        return cls(0, "")
+                return await asyncio.to_thread(cls._of, int(process["id"]))
+        return cls(0, "", ())
 
-    def kill(self) -> None:
-        if self.browser and self.started and _started(self.browser) == self.started:
+    @classmethod
+    def _of(cls, pid: int) -> "_Traces":
+        folders: list[Path] = []
+        with contextlib.suppress(OSError):
+            for argument in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0"):
+                if argument.startswith("--user-data-dir="):
+                    profile = Path(argument.partition("=")[2])
+                    folders.append(profile)
+                    folders.append((profile / "SingletonSocket").readlink().parent)
+        return cls(pid, _started(pid), tuple(folders))
+
+    def remove(self) -> None:
+        """Kill what still runs and remove what still lies there; both are gone already after an orderly end."""
+        if self.pid and self.started and _started(self.pid) == self.started:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.browser, signal.SIGKILL)  # Playwright starts it as the leader of a group of its own
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.browser, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)  # Playwright starts it as the leader of a group of its own
+        for folder in self.folders:
+            if folder.is_relative_to(tempfile.gettempdir()):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _started(pid: int) -> str:
