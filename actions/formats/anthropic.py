@@ -52,8 +52,8 @@ def _type(args: Arguments) -> list[Found]:
 
 
 def _scroll(args: Arguments) -> list[Found]:
-    x, y = scroll_direction(args.raw("scroll_direction"))
-    amount = args.number("scroll_amount", default=NO_AMOUNT)
+    x, y = scroll_direction(args.raw("scroll_direction", "direction"))
+    amount = args.number("scroll_amount", "amount", default=NO_AMOUNT)
     if amount < 0:
         raise ParseError(f"scroll_amount is at least 0, not {amount:g}")
     scrolled = args.reading.make("scroll", args.spot(), dx=x * amount, dy=y * amount)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats import calls, internvl, json_calls
+from foveate.actions.formats import calls, internvl, json_calls, lines
 from foveate.actions.formats.literal import read_block
 from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading
 
@@ -63,6 +63,8 @@ def read_body(body: str, reading: Reading, *, ended: bool) -> Draft:
         return Draft(json_calls.read(bare, reading))
     if internvl.detect(bare) and bare[:1] in "<[(":
         return Draft(internvl.read(bare, reading))
+    if lines.only(bare):
+        return Draft(lines.read(bare, reading))
     found: list[Found] = []
     for call in read_block(body, calls.known, ended=ended):
         found += calls.read_call(call, reading)

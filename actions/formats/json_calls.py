@@ -13,6 +13,8 @@ _MAX_NESTING = 4
 _DECODER = json.JSONDecoder()
 _CALLS = ("bbox_2d", "point_2d", "action_type", "action", "actions", "name", "function", "type", "tool_calls")
 
+_COMMENTS = frozenset({"thought", "thoughts", "thinking", "reasoning", "explanation", "rationale", "description"})
+
 
 def detect(text: str) -> bool:
     """Tell whether a whole text is JSON that could be a call: a mapping, or a list of them."""
@@ -112,6 +114,7 @@ def _named(value: Mapping[str, object], reading: Reading) -> list[Found]:
 
 def _by_action(value: Mapping[str, object], reading: Reading) -> list[Found]:
     """Tell the vendors apart by what they alone write."""
+    value = {key: item for key, item in value.items() if key not in _COMMENTS}
     if "args" in value or value["action"] in odyssey.NAMES:
         return odyssey.read(value, reading)
     only_qwen = any(key in value for key in ("pixels", "keys", "time", "status")) or value["action"] in qwen.ONLY

@@ -50,18 +50,19 @@ class _Line:
             )
         return read_place(first)
 
-    def text(self, *, after_place: bool) -> str:
-        """Give the text among the arguments."""
-        parts = self.parts[1:] if after_place else self.parts
-        return parts[0] if parts else ""
-
 
 _Reader: TypeAlias = Callable[[_Line], list[Found]]
 
 
 def detect(text: str) -> bool:
     """Tell whether some line of a text begins with one of the verbs and a bracket."""
-    return _VERB.search(text) is not None and any(_starts(line) for line in text.split("\n", 200))
+    return any(_starts(row) for row in text.split("\n")) or only(text)
+
+
+def only(text: str) -> bool:
+    """Tell whether every line of a text is such a line; a verb alone, ``go_back``, counts only in such a text."""
+    rows = [row for row in text.split("\n") if row.strip()]
+    return bool(rows) and all(_VERB.match(row) for row in rows)
 
 
 def read(text: str, reading: Reading) -> list[Found]:
@@ -72,8 +73,9 @@ def read(text: str, reading: Reading) -> list[Found]:
         OutOfFrame: If a place lies outside the frame.
     """
     found: list[Found] = []
+    pure = only(text)
     for row in text.split("\n"):
-        if _starts(row):
+        if _starts(row) or (pure and row.strip()):
             found += _read_line(row.strip(), reading)
         if len(found) > MAX_ACTIONS:
             raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
@@ -81,7 +83,9 @@ def read(text: str, reading: Reading) -> list[Found]:
 
 
 def _starts(row: str) -> bool:
-    return _VERB.match(row) is not None
+    """Tell whether a line is a verb with an argument."""
+    match = _VERB.match(row)
+    return match is not None and bool(row[match.end() :].strip())
 
 
 def _read_line(row: str, reading: Reading) -> list[Found]:

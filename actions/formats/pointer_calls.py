@@ -119,6 +119,8 @@ def _hscroll(args: Arguments) -> list[Found]:
 
 
 def _swipe(args: Arguments) -> list[Found]:
+    if str(args.given.get("from_coord")).lower() in _DIRECTIONS:
+        args.given.setdefault("direction", args.given.pop("from_coord"))
     start = args.spot("from_coord", "start_box", "start_point", "start", "coordinate")
     end = args.spot("to_coord", "end_box", "end_point", "end", "coordinate2")
     reading = args.reading
