@@ -4,9 +4,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from foveate.actions.errors import OutOfFrame, ParseError
 from foveate.actions.geometry import Box, Convention, Frame, Point
@@ -21,7 +21,6 @@ MAX_ACTIONS = 100
 NUMBER = r"[-+]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][-+]?\d{1,9})?"
 
 _NUMBER = re.compile(NUMBER, re.ASCII)
-_ACTION: TypeAdapter[Action] = TypeAdapter(Action)
 _BUTTONS: Mapping[str, Button] = {
     "left": "left",
     "right": "right",
@@ -306,10 +305,10 @@ def build(kind: str, fields: Mapping[str, object]) -> Action:
         ParseError: If a field is unknown, missing or breaks its bounds; the message names it, its value and limit.
     """
     try:
-        return _ACTION.validate_python({"kind": kind, **fields})
+        return cast(Action, CLASSES[kind].model_validate(fields))
     except ValidationError as exc:
         error = exc.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(part) for part in error["loc"][1:]) or kind
+        field = ".".join(str(part) for part in error["loc"]) or kind
         raise ParseError(f"{kind}: {field} = {excerpt(error['input'])}: {error['msg'][:200]}") from exc
 
 
