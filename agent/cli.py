@@ -18,6 +18,7 @@ from foveate.agent.agent import Agent
 from foveate.agent.ending import FAILED, SUCCESS, Ending, end
 from foveate.agent.flags import limits_of, parse_viewport, record_folder
 from foveate.agent.live import LiveView
+from foveate.agent.record import to_json
 from foveate.agent.running import Person, run_agent
 from foveate.envs.base import Env, Viewport
 from foveate.policies.base import Look, Policy
@@ -232,12 +233,16 @@ def view(
 def loop(
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Where to write the figures.")] = None,
     full: Annotated[bool, typer.Option("--full/--quick", help="The full counts, or about a tenth.")] = True,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
 ) -> Ending:
     """Measure the loop without a model: steps, settle, memory, beside raw Playwright."""
     from foveate.agent.bench import run_loop_bench
 
-    figures = run_loop_bench(full=full, out=out)
-    return Ending(SUCCESS, data=figures if out is None else None, text="" if out is None else str(out))
+    def say(line: str) -> None:
+        people.print(line, markup=False, soft_wrap=True)
+
+    figures = run_loop_bench(full=full, out=out, browser=browser, say=say)
+    return Ending(SUCCESS, text=to_json(figures).decode() if out is None else str(out))
 
 
 @app.command()

@@ -157,15 +157,18 @@ def _without_result(args: Sequence[str], status: Status, reason: str, code: int)
 @contextlib.contextmanager
 def _kept(keep: bool) -> Iterator[int]:
     """Keep standard output for the result: whatever else is printed meanwhile goes to standard error."""
-    sys.stdout.flush()
     if not keep:
         yield 1
         return
-    output = os.dup(1)
+    try:
+        output = os.dup(1)
+    except OSError:  # standard output is closed; what is written there will say so
+        yield 1
+        return
     os.dup2(2, 1)
     try:
         yield output
     finally:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stdout.flush()
         os.dup2(output, 1)

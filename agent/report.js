@@ -21,6 +21,8 @@
       bar.classList.toggle("current", i === next);
       if (i === next) bar.setAttribute("aria-current", "step"); else bar.removeAttribute("aria-current");
     });
+    const strip = bars[next].parentElement;
+    if (strip.scrollWidth > strip.clientWidth) strip.scrollLeft = bars[next].offsetLeft - strip.clientWidth / 2;
     load(steps[next]);
     if (steps[next + 1]) load(steps[next + 1]);
     place.textContent = `Step ${next + 1} of ${steps.length}`;

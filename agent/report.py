@@ -18,6 +18,7 @@ from foveate.agent.record_step import RecordedStep
 from foveate.agent.report_steps import BAR_PHASES, StepPictures, escape, phase_parts, render_step
 
 _PICTURES_BYTES = 16 * 1024 * 1024
+_SPACED_STEPS = 150
 _INDEX_BYTES = 4 * 1024 * 1024
 _TOKEN = re.compile(r"\{\{(\w+)\}\}")
 _TONES = {"success": "good", "failure": "bad", "error": "bad", "truncated": "warn", "interrupted": "warn"}
@@ -184,9 +185,10 @@ def _timeline(record: Record, longest: float) -> str:
     if not record.steps:
         return '<p class="missing">No step was recorded.</p>'
     bars = "".join(_bar(step, longest) for step in record.steps)
+    dense = " dense" if len(record.steps) > _SPACED_STEPS else ""
     legend = "".join(f'<li><span class="swatch {name}"></span>{name}</li>' for name in BAR_PHASES)
     return (
-        f'<nav class="timeline" aria-label="Steps"><div class="bars">{bars}</div><div class="under">'
+        f'<nav class="timeline" aria-label="Steps"><div class="bars{dense}">{bars}</div><div class="under">'
         f'<ul class="legend">{legend}</ul><span class="steer"><button id="previous" type="button">Previous</button> '
         '<button id="next" type="button">Next</button> <span id="place"></span> · <kbd>←</kbd> <kbd>→</kbd> step, '
         "<kbd>z</kbd> enlarge, <kbd>d</kbd> changes</span></div></nav>"

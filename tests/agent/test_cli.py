@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from foveate.agent.flags import limits_of
 from foveate.agent.record import read_record
 from foveate.agent.running import blocked_lines
 from foveate.envs.base import Event
@@ -177,7 +178,34 @@ def test_a_traceback_is_shown_only_where_it_is_asked_for(tmp_path: Path) -> None
     done = foveate("view", tmp_path, cwd=tmp_path, env=os.environ | {"FOVEATE_DEBUG": "1"})
     assert done.returncode == 2
     assert "is no record" in done.stderr
+    assert "Traceback" in done.stderr
     assert "Traceback" not in foveate("view", tmp_path, cwd=tmp_path).stderr
+
+
+def test_a_result_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "steps.jsonl").write_text("")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "view", str(tmp_path)], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 3
+    assert "standard output cannot be written: No space left" in done.stderr
+    closed = f"exec {COMMAND[0]} run t --nope --json >&-"
+    done = subprocess.run(["sh", "-c", closed], stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_allow_adds_to_the_hosts_of_the_start_address(tmp_path: Path) -> None:
+    assert limits_of("https://www.example.org/x", [], []).allow is None
+    assert limits_of("https://www.example.org/x", ["cdn.test"], []).allow == ("example.org", "cdn.test")
+    assert limits_of("https://www.example.org/x", ["*"], []).open_to_all
+    file = page(tmp_path)
+    limits = limits_of(str(file), ["cdn.test"], [file])
+    assert limits.permits(file.as_uri())
+    assert limits.permits("http://cdn.test/")
+    assert not limits.permits("http://other.test/")
+    assert limits.files == (str(file.resolve()),)
 
 
 def test_blocked_requests_are_one_line_a_host() -> None:
