@@ -18,9 +18,10 @@ from foveate.actions.formats.literal import read_block, starts_call
 from foveate.actions.formats.pointer_calls import Reader
 from foveate.actions.formats.values import Reading
 
-_ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE)
+_ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE | re.IGNORECASE)
 _SECTION = re.compile(
-    r"^[ \t*]{0,9}(Thought|Reflection|Action_Summary|Observation|Actions?)[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE
+    r"^[ \t*]{0,9}(Thought|Reflection|Action_Summary|Observation|Actions?)[ \t*]{0,9}[:：][*]{0,2}",
+    re.MULTILINE | re.IGNORECASE,
 )
 _FUNCTIONS: dict[str, tuple[tuple[str, ...], Reader]] = {**calls.FUNCTIONS, "wait": (("seconds",), calls.wait(5.0))}
 
@@ -37,17 +38,17 @@ def read(text: str, reading: Reading) -> Draft:
         ParseError: If no call follows ``Action:``.
         OutOfFrame: If a place lies outside the frame.
     """
-    sections = [(match[1], match.start(), match.end()) for match in _SECTION.finditer(text)]
+    sections = [(match[1].lower(), match.start(), match.end()) for match in _SECTION.finditer(text)]
     first = next(
         index
         for index, section in enumerate(sections)
-        if section[0].startswith("Action") and section[0] != "Action_Summary"
+        if section[0].startswith("action") and section[0] != "action_summary"
     )
     draft = Draft(thought=_before(text, sections[:first], sections[first][1]))
     draft.operation = _summary(text, sections[: first + 1])
     for index in range(first, len(sections)):
         name, _, begin = sections[index]
-        if not name.startswith("Action"):
+        if not name.startswith("action"):
             break
         end = sections[index + 1][1] if index + 1 < len(sections) else len(text)
         _read_section(text[begin:end].strip(), reading, draft, whole=index + 1 < len(sections))
@@ -80,13 +81,13 @@ def _before(text: str, sections: list[tuple[str, int, int]], end: int) -> str:
     parts = [
         text[begin:stop].strip()
         for (name, _, begin), stop in zip(sections, ends, strict=True)
-        if name != "Action_Summary"
+        if name != "action_summary"
     ]
     return "\n".join(part for part in (text[: sections[0][1]].strip(), *parts) if part)
 
 
 def _summary(text: str, sections: list[tuple[str, int, int]]) -> str:
     for (name, _, begin), (_, end, _) in itertools.pairwise(sections):
-        if name == "Action_Summary":
+        if name == "action_summary":
             return text[begin:end].strip()
     return ""
