@@ -30,7 +30,18 @@ from foveate.actions.schema import (
 )
 from foveate.envs.address import check_start, start_address
 from foveate.envs.background import Background
-from foveate.envs.base import EncodedImage, Env, Event, EventKind, Image, Resource, ScreenObservation, Step, Viewport
+from foveate.envs.base import (
+    EncodedImage,
+    Env,
+    Event,
+    EventKind,
+    Image,
+    Observation,
+    Resource,
+    ScreenObservation,
+    Step,
+    Viewport,
+)
 from foveate.envs.capture import changed_fraction
 from foveate.envs.chromium import Chromium, LaunchOptions
 from foveate.envs.network import Network, network_flags
@@ -213,7 +224,7 @@ class BrowserEnv(Resource, Env):
         task: str | None = None,
         episode: str | None = None,
         viewport: Viewport | None = None,
-    ) -> ScreenObservation:
+    ) -> Observation:
         """Begin an episode in a fresh profile at the start address.
 
         Args:

@@ -130,8 +130,7 @@ def changed_fraction(before: Image, after: Image, ignored: NDArray[np.bool_] | N
     if ignored is not None and ignored.any():
         wide = ignored.repeat(TILE, axis=0).repeat(TILE, axis=1)[: after.shape[0], : after.shape[1]]
         pixels = pixels & ~wide[box]
-    count: int = np.count_nonzero(pixels)
-    return count / (after.shape[0] * after.shape[1])
+    return float(np.count_nonzero(pixels) / (after.shape[0] * after.shape[1]))
 
 
 class Screencast:

@@ -26,8 +26,8 @@ class SettleConfig:
     """
 
     onset_s: float = 0.25
-    quiet_s: float = 0.022
-    painted_s: float = 0.036
+    quiet_s: float = 0.02
+    painted_s: float = 0.034
     budget_s: float = 5.0
     answer_s: float = 0.012
 
