@@ -93,7 +93,7 @@ def _preview(file: Path, share: int, widest: int) -> Preview | None:
             if opened.width * opened.height > _MOST_PIXELS:
                 return None
             image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
         return None
     rows = max(1, round(_COLUMNS * image.height / image.width))
     grey = image.convert("L").resize((_COLUMNS, rows), PillowImage.Resampling.BOX)

@@ -247,6 +247,24 @@ class TestInABrowser:
         viewed = foveate("view", "out", "--out", "other.html", cwd=tmp_path)
         assert (viewed.returncode, viewed.stdout) == (0, "other.html\n")
 
+    def test_a_record_can_be_done_again(self, tmp_path: Path, marked: dict[str, str]) -> None:
+        common = ["run", "--url", page(tmp_path), "--verify", "page", "--json"]
+        first = foveate(*common, "--policy", script(tmp_path, CLICK, END), "--record", "one", cwd=tmp_path, env=marked)
+        again = foveate(*common, "--policy", "scripted:one/steps.jsonl", "--record", "two", cwd=tmp_path, env=marked)
+        assert (first.returncode, again.returncode) == (0, 0), again.stderr
+        one, two = (read_record(tmp_path / name) for name in ("one", "two"))
+        assert [step.points for step in one.steps] == [step.points for step in two.steps]
+
+    def test_a_person_can_decide_at_the_keyboard(self, tmp_path: Path, marked: dict[str, str]) -> None:
+        args = ["run", "--url", str(page(tmp_path)), "--verify", "page", "--policy", "human", "--no-record", "--json"]
+        done = subprocess.run(
+            [*COMMAND, *args], cwd=tmp_path, env=marked, input="nonsense\nclick(640, 360)\nterminate()\n",
+            capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert one_object(done)["verified"] is True
+        assert "That is no action here" in done.stderr
+
     def test_other_ends_are_exit_code_1(self, tmp_path: Path, marked: dict[str, str]) -> None:
         common = ["--url", page(tmp_path), "--json", "--no-record"]
         false = foveate(
