@@ -12,20 +12,13 @@ from typing import TYPE_CHECKING
 from foveate.actions.browser import BrowserAdapter
 from foveate.actions.errors import BrowserCrashed, NavigationFailed, ResetNeeded, UnsupportedAction, UsageError
 from foveate.actions.geometry import Frame
-from foveate.actions.guard import Limits
+from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import (
     BROWSER_KINDS,
     KEYBOARD_KINDS,
     LOOP_KINDS,
     POINTER_KINDS,
     Action,
-    Back,
-    CloseTab,
-    Forward,
-    Navigate,
-    NewTab,
-    Reload,
-    SwitchTab,
     Wait,
 )
 from foveate.envs.address import check_start, start_address
@@ -42,8 +35,10 @@ from foveate.envs.base import (
     Step,
     Viewport,
 )
+from foveate.envs.browsing import Browsing
 from foveate.envs.capture import changed_fraction
 from foveate.envs.chromium import Chromium, LaunchOptions
+from foveate.envs.inspection import inspect
 from foveate.envs.network import Network, network_flags
 from foveate.envs.settle import SettleConfig, settle
 from foveate.envs.tabs import Tabs
@@ -52,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
     from typing import Any
 
-    from playwright.async_api import BrowserContext, CDPSession, Page
+    from playwright.async_api import BrowserContext, Page
 
 DEFAULT_VIEWPORT = Viewport(1280, 720)
 """What a page is shown in where neither the user nor the policy says anything."""
@@ -116,7 +111,7 @@ class BrowserEnv(Resource, Env):
         self._context: BrowserContext | None = None
         self._tabs: Tabs | None = None
         self._background = Background()
-        self._adapter = BrowserAdapter(self)
+        self._adapter = BrowserAdapter(Browsing(self._now, self.limits, settle.budget_s))
         self._network = Network(
             self.limits, on_blocked=self._note_blocked, on_change=self._network_changed, clock=time.monotonic
         )
@@ -202,11 +197,6 @@ class BrowserEnv(Resource, Env):
         """
         return self._now().current.page
 
-    @property
-    def session(self) -> "CDPSession":
-        """The current page's DevTools session."""
-        return self._now().current.session
-
     def _now(self) -> Tabs:
         if self._tabs is None:
             self.require_open()
@@ -216,6 +206,12 @@ class BrowserEnv(Resource, Env):
     def blocked(self) -> "Mapping[str, int]":
         """Give how many requests were not sent since it was opened, by host."""
         return self._network.blocked()
+
+    async def inspect(self, action: Action) -> Target | None:
+        """Tell what lies under the action's point or has the focus, by one hit test; None where unknown."""
+        if self._frame is None or self._tabs is None:
+            return None
+        return await inspect(self._tabs.current.elements, action, self._frame, self._adapter.cursor)
 
     async def reset(
         self,
@@ -486,51 +482,6 @@ class BrowserEnv(Resource, Env):
         if self._tabs is not None and self._tabs.fault is not None:
             return BrowserCrashed(self._tabs.fault)
         return BrowserCrashed(f"the browser failed: {str(exc).splitlines()[0]}")
-
-    # What the adapter acts on ---------------------------------------------------------------------------------------
-
-    async def attempt(self, call: "Awaitable[Any]") -> None:
-        """Await an input call, as ``Tabs.attempt`` does."""
-        await self._now().attempt(call, self._settle.budget_s)
-
-    async def text_for(self, text: str) -> str:
-        """Give the text to type for one that may hold placeholders of secrets."""
-        return text
-
-    async def browse(self, action: Action, frame: Frame) -> Action:
-        """Do one of the browser's own kinds.
-
-        Raises:
-            UnsupportedAction: If it cannot be done here and now.
-        """
-        tabs = self._now()
-        if isinstance(action, Navigate):
-            refusal = self.limits.refusal(action.url)
-            if refusal is not None:
-                raise UnsupportedAction(refusal)
-            await tabs.attempt(self.session.send("Page.navigate", {"url": action.url}), self._settle.budget_s)
-        elif isinstance(action, Back | Forward):
-            await self._travel(-1 if isinstance(action, Back) else 1)
-        elif isinstance(action, Reload):
-            await tabs.attempt(self.session.send("Page.reload"))
-        elif isinstance(action, NewTab):
-            await tabs.attempt(tabs.new())
-        elif isinstance(action, SwitchTab):
-            await tabs.switch(action.index)
-        elif isinstance(action, CloseTab):
-            await tabs.close_current()
-        else:
-            raise UnsupportedAction(f"{action.kind} cannot be done here")
-        return action
-
-    async def _travel(self, by: int) -> None:
-        async with asyncio.timeout(_CALL_LIMIT_S):
-            history = await self.session.send("Page.getNavigationHistory")
-        index = history["currentIndex"] + by
-        if not 0 <= index < len(history["entries"]):
-            raise UnsupportedAction(f"there is no page to go {'back' if by < 0 else 'forward'} to")
-        entry = history["entries"][index]["id"]
-        await self._now().attempt(self.session.send("Page.navigateToHistoryEntry", {"entryId": entry}))
 
     # The page's own word --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from foveate.actions.errors import CaptureFailed
 from foveate.envs.background import Background
 from foveate.envs.capture import TILE, Picture, Screencast, tile_shape
+from foveate.envs.elements import Elements
 from foveate.envs.settle import Due, Motion
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Tab:
     ) -> None:
         self.page = page
         self.session = session
+        self.elements = Elements(page, session)
         self.crashed: str | None = None
         self.closed = False
         self.popups_due: list[float] = []
