@@ -18,8 +18,9 @@ from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls, internvl, json_calls, lines, qwen, scalecua, ui_tars
 from foveate.actions.formats.bodies import Draft, fences, read_body, read_word
 from foveate.actions.formats.literal import read_lines, starts_call
+from foveate.actions.formats.reading import Found, Reading, Written, check_kinds
 from foveate.actions.formats.thought import split_thought
-from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading, Written, check_kinds, excerpt
+from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 from foveate.actions.geometry import Convention, Frame
 from foveate.actions.schema import Action
 

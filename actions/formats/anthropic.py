@@ -12,7 +12,7 @@ from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls, qwen
 from foveate.actions.formats.arguments import Arguments
 from foveate.actions.formats.pointer_calls import NO_AMOUNT, Reader, scroll_direction
-from foveate.actions.formats.values import Found, Reading
+from foveate.actions.formats.reading import Found, Reading
 from foveate.actions.keys import read_chord, read_modifier
 from foveate.actions.schema import Key
 

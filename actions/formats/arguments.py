@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import places, values
 from foveate.actions.formats.literal import Call
-from foveate.actions.formats.values import Reading, Spot, excerpt
+from foveate.actions.formats.reading import Reading, Spot
+from foveate.actions.formats.values import excerpt
 
 PLACES = ("start_box", "start_point", "point", "coordinate", "coordinates", "position", "coord", "box", "bbox", "at")
 """Names under which families give a place as one value."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls, internvl, json_calls, lines
 from foveate.actions.formats.literal import read_block
-from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading
+from foveate.actions.formats.reading import Found, Reading
+from foveate.actions.formats.values import MAX_ACTIONS
 
 _FENCE = "```"
 _LANGUAGES = frozenset({"", "python", "py", "python3", "json", "code", "plaintext", "text", "tool_code", "pyautogui"})

@@ -11,7 +11,8 @@ from foveate.actions.formats import places, pointer_calls, values
 from foveate.actions.formats.arguments import Arguments
 from foveate.actions.formats.literal import Call
 from foveate.actions.formats.pointer_calls import Reader
-from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading, Spot, excerpt
+from foveate.actions.formats.reading import Found, Reading, Spot, build
+from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 from foveate.actions.keys import NAMES, read_chord, read_key
 
 _MODULES = frozenset({"", "pyautogui", "pag", "time", "mobile", "computer", "browser"})
@@ -160,7 +161,7 @@ def _zoom(args: Arguments) -> list[Found]:
         spot = Spot(tuple(values.number(corner, "x1, y1, x2, y2") for corner in corners))
     else:
         spot = places.place(args.raw("region", "box", "bbox", "start_box"), "region")
-    return [Found(values.build("zoom", {"region": args.reading.region(spot)}), spot.numbers)]
+    return [Found(build("zoom", {"region": args.reading.region(spot)}), spot.numbers)]
 
 
 def _terminate(args: Arguments) -> list[Found]:

@@ -12,7 +12,8 @@ import re
 
 from foveate.actions.errors import ParseError
 from foveate.actions.formats.places import OPENINGS, read_place
-from foveate.actions.formats.values import MAX_ACTIONS, NUMBER, Found, Reading, Spot, excerpt, narrow
+from foveate.actions.formats.reading import Found, Reading, Spot
+from foveate.actions.formats.values import MAX_ACTIONS, NUMBER, excerpt, narrow
 
 _TAGGED = re.compile(r"<box>|<point>|<bbox>|<\|box_start\|>|<ref>", re.IGNORECASE)
 _LIST = rf"\[\s{{0,9}}{NUMBER}(?:\s{{0,9}},\s{{0,9}}{NUMBER}){{1,3}}\s{{0,9}},?\s{{0,9}}\]"

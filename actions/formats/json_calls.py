@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import anthropic, calls, odyssey, openai, osworld, qwen
 from foveate.actions.formats.literal import Call, read_literal
-from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading, excerpt
+from foveate.actions.formats.reading import Found, Reading
+from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 
 _TRIES = 20
 _MAX_NESTING = 4

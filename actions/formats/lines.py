@@ -15,7 +15,8 @@ from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls, values
 from foveate.actions.formats.places import read_place
 from foveate.actions.formats.pointer_calls import NO_AMOUNT, scroll_direction
-from foveate.actions.formats.values import MAX_ACTIONS, Found, Reading, Spot, excerpt, narrow
+from foveate.actions.formats.reading import Found, Reading, Spot
+from foveate.actions.formats.values import MAX_ACTIONS, excerpt, narrow
 from foveate.actions.keys import read_chord
 
 _VERB = re.compile(

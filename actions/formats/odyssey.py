@@ -12,7 +12,8 @@ from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls
 from foveate.actions.formats.literal import Call
 from foveate.actions.formats.pointer_calls import Reader
-from foveate.actions.formats.values import Found, Reading, excerpt
+from foveate.actions.formats.reading import Found, Reading
+from foveate.actions.formats.values import excerpt
 
 NAMES = frozenset(
     {"CLICK", "LONG_PRESS", "TEXT", "SCROLL", "KEY_HOME", "KEY_BACK", "KEY_APPSELECT", "COMPLETE", "INCOMPLETE"}

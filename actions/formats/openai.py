@@ -13,7 +13,8 @@ from foveate.actions.formats.arguments import Arguments
 from foveate.actions.formats.literal import Call
 from foveate.actions.formats.pointer_calls import Reader
 from foveate.actions.formats.qwen import PIXELS_A_NOTCH
-from foveate.actions.formats.values import Found, Reading, excerpt
+from foveate.actions.formats.reading import Found, Reading
+from foveate.actions.formats.values import excerpt
 
 
 def read(given: Mapping[str, object], reading: Reading) -> list[Found]:

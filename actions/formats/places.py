@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats.values import NUMBER, Reading, Spot, excerpt, narrow, number
+from foveate.actions.formats.reading import Reading, Spot
+from foveate.actions.formats.values import NUMBER, excerpt, narrow, number
 
 OPENINGS: Mapping[str, str] = {
     "<|box_start|>": "<|box_end|>",

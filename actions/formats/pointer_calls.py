@@ -14,7 +14,7 @@ from typing import TypeAlias
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import places, values
 from foveate.actions.formats.arguments import Arguments
-from foveate.actions.formats.values import Found, Spot
+from foveate.actions.formats.reading import Found, Spot
 from foveate.actions.keys import read_modifier
 
 Reader: TypeAlias = Callable[[Arguments], list[Found]]

@@ -14,7 +14,8 @@ from foveate.actions.formats import calls, places
 from foveate.actions.formats.arguments import Arguments
 from foveate.actions.formats.literal import Call
 from foveate.actions.formats.pointer_calls import NO_AMOUNT, Reader
-from foveate.actions.formats.values import Found, Reading, excerpt
+from foveate.actions.formats.reading import Found, Reading
+from foveate.actions.formats.values import excerpt
 
 PIXELS_A_NOTCH = 100.0
 ONLY = frozenset({"answer", "terminate", "click", "swipe", "system_button", "open", "hscroll", "long_press"})

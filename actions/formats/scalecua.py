@@ -8,7 +8,7 @@ import re
 
 from foveate.actions.errors import ParseError
 from foveate.actions.formats.bodies import Draft, read_body
-from foveate.actions.formats.values import Reading
+from foveate.actions.formats.reading import Reading
 
 _OPEN = re.compile(r"<action>", re.IGNORECASE)
 _CLOSE = re.compile(r"</action>", re.IGNORECASE)

@@ -16,7 +16,7 @@ from foveate.actions.formats import calls
 from foveate.actions.formats.bodies import Draft, fences, read_body, read_word
 from foveate.actions.formats.literal import read_block, starts_call
 from foveate.actions.formats.pointer_calls import Reader
-from foveate.actions.formats.values import Reading
+from foveate.actions.formats.reading import Reading
 
 _ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE | re.IGNORECASE)
 _SECTION = re.compile(

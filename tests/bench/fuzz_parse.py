@@ -25,6 +25,7 @@ from foveate.actions.schema import BROWSER_KINDS, EMBODIED_KINDS, KEYBOARD_KINDS
 
 GOLDEN = Path(__file__).parents[1] / "actions" / "golden"
 CONVENTIONS = (Convention.UNIT, Convention.PER_MILLE, Convention.PIXEL, Convention.resized(1288, 728))
+BY_NAME = {convention.name: convention for convention in CONVENTIONS}
 FRAMES = (Frame(1280, 720), Frame(448, 448), Frame(3840, 2160, left=-1920.0), Frame(1, 1))
 KINDS = (
     None,
@@ -78,26 +79,27 @@ class Outcome:
     slowest_s: float = 0.0
 
 
-def texts_of(folder: Path = GOLDEN) -> dict[str, list[str]]:
-    """Give the golden texts by format."""
+def texts_of(folder: Path = GOLDEN) -> dict[str, list[tuple[str, str]]]:
+    """Give the golden texts by format, each with the name of its convention."""
     return {
-        path.stem: [entry["text"] for entry in json.loads(path.read_text())] for path in sorted(folder.glob("*.json"))
+        path.stem: [(entry["text"], entry["convention"]) for entry in json.loads(path.read_text())]
+        for path in sorted(folder.glob("*.json"))
     }
 
 
-def mutated(texts: dict[str, list[str]], name: str, rng: random.Random) -> str:
-    """Make a text of a format by one to five mutations of a golden one."""
-    text = rng.choice(texts[name])
+def mutated(texts: dict[str, list[tuple[str, str]]], name: str, rng: random.Random) -> tuple[str, str]:
+    """Make a text of a format by one to five mutations of a golden one; its convention comes with it."""
+    text, convention = rng.choice(texts[name])
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))):
         text = _mutate(text, texts, rng)
-    return text[:20_000]
+    return text[:20_000], convention
 
 
-def _mutate(text: str, texts: dict[str, list[str]], rng: random.Random) -> str:
+def _mutate(text: str, texts: dict[str, list[tuple[str, str]]], rng: random.Random) -> str:
     at, end = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
-    match rng.randint(0, 9):
+    match rng.choice((0, 1, 1, 2, 3, 4, 5, 5, 6, 6, 7, 8, 9)):
         case 0:
-            other = rng.choice(texts[rng.choice(list(texts))])
+            other, _ = rng.choice(texts[rng.choice(list(texts))])
             return text[:at] + other[rng.randint(0, len(other)) :]
         case 1:
             return text[:at] + text[min(end, at + rng.randint(1, 12)) :]
@@ -141,8 +143,8 @@ def _numbers_replaced(text: str, rng: random.Random) -> str:
     return "".join(out)
 
 
-def judge(text: str, rng: random.Random) -> str:
-    """Parse one text; whatever parses must also survive being written and read.
+def judge(text: str, written_in: str, rng: random.Random) -> str:
+    """Parse one text, mostly in the convention it was written in; what parses must survive being written and read.
 
     Returns:
         ``actions``, ``ParseError`` or ``OutOfFrame``.
@@ -151,6 +153,8 @@ def judge(text: str, rng: random.Random) -> str:
         AssertionError: If what was parsed does not come back.
     """
     frame, convention, kinds = rng.choice(FRAMES), rng.choice(CONVENTIONS), rng.choice(KINDS)
+    if rng.random() < 0.7:
+        convention = BY_NAME[written_in]
     try:
         answer = parse_answer(text, frame=frame, convention=convention, kinds=kinds)
     except (ParseError, OutOfFrame) as exc:
@@ -172,10 +176,10 @@ def run_share(share: tuple[int, dict[str, int]]) -> Outcome:
     for name, count in wanted.items():
         counts = outcome.counts.setdefault(name, Counter())
         for _ in range(count):
-            text = mutated(texts, name, rng)
+            text, written_in = mutated(texts, name, rng)
             begun = time.perf_counter()
             try:
-                verdict = judge(text, rng)
+                verdict = judge(text, written_in, rng)
             except Exception as exc:  # noqa: BLE001 - finding any other error is what this is for
                 verdict = "crash"
                 if len(outcome.failures) < 20:
