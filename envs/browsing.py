@@ -1,7 +1,7 @@
 """What an adapter acts on in a browser: input that a dialog cannot hold up, addresses, history and tabs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from foveate.actions.errors import UnsupportedAction
@@ -20,12 +20,12 @@ class Browsing:
     """The current page of a browser, as ``BrowserAdapter`` acts on it.
 
     Args:
-        tabs: Gives the episode's pages.
+        tabs: The episode's pages.
         limits: What may be opened.
         limit_s: The longest that one call of the input may hold up a step; what takes longer goes on by itself.
     """
 
-    def __init__(self, tabs: Callable[[], Tabs], limits: Limits, limit_s: float) -> None:
+    def __init__(self, tabs: Tabs, limits: Limits, limit_s: float) -> None:
         self._tabs = tabs
         self._limits = limits
         self._limit_s = limit_s
@@ -33,16 +33,16 @@ class Browsing:
     @property
     def page(self) -> "Page":
         """The current page."""
-        return self._tabs().current.page
+        return self._tabs.current.page
 
     @property
     def session(self) -> "CDPSession":
         """The current page's DevTools session."""
-        return self._tabs().current.session
+        return self._tabs.current.session
 
     async def attempt(self, call: Awaitable[Any]) -> None:
         """Await an input call, as ``Tabs.attempt`` does."""
-        await self._tabs().attempt(call, self._limit_s)
+        await self._tabs.attempt(call, self._limit_s)
 
     async def text_for(self, text: str) -> str:
         """Give the text to type for one that may hold placeholders of secrets."""
@@ -54,7 +54,7 @@ class Browsing:
         Raises:
             UnsupportedAction: If it cannot be done here and now.
         """
-        tabs = self._tabs()
+        tabs = self._tabs
         match action:
             case Navigate(url=url):
                 refusal = self._limits.refusal(url)

@@ -6,10 +6,9 @@ a route. What was asked in vain is counted by host.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -48,32 +47,14 @@ class Network:
         limits: What may be asked, default list filled in.
         on_blocked: Called with the host (or file) of each request that was not sent.
         on_change: Called when a request begins or ends.
-        clock: Monotonic seconds.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        on_blocked: Callable[[str], None],
-        on_change: Callable[[], None],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, limits: Limits, *, on_blocked: Callable[[str], None], on_change: Callable[[], None]) -> None:
         self._limits = limits
         self._on_blocked = on_blocked
         self._on_change = on_change
-        self._clock = clock
         self._open: dict[Request, float] = {}
-        self._blocked: Counter[str] = Counter()
         self._folders: tuple[Path, ...] = ()
-
-    def blocked(self) -> Mapping[str, int]:
-        """Give how many requests were not sent, by host."""
-        return MappingProxyType(dict(self._blocked))
-
-    def forget(self) -> None:
-        """Forget what is under way, because its context is gone."""
-        self._open.clear()
 
     def pending_since(self, since_s: float) -> bool:
         """Tell whether a request that began at or after a moment has not ended, streams and the like aside."""
@@ -102,7 +83,7 @@ class Network:
     def _request(self, request: "Request") -> None:
         self._count(request.url)
         if request.resource_type not in UNAWAITED and not request.url.startswith(("data:", "blob:")):
-            self._open[request] = self._clock()
+            self._open[request] = time.monotonic()
             self._on_change()
 
     def _response(self, response: "Response") -> None:
@@ -116,11 +97,7 @@ class Network:
     def _count(self, url: str) -> None:
         if not url.startswith(("http:", "https:", "ws:", "wss:")) or self._limits.permits(url):
             return
-        self._refuse(host_of(url) or url[:200])
-
-    def _refuse(self, what: str) -> None:
-        self._blocked[what] += 1
-        self._on_blocked(what)
+        self._on_blocked(host_of(url) or url[:200])
 
     async def _file(self, route: "Route") -> None:
         url = route.request.url
@@ -129,5 +106,5 @@ class Network:
         if self._limits.permits(url) and any(resolved.is_relative_to(folder) for folder in self._folders):
             await route.continue_()
         else:
-            self._refuse(str(path))
+            self._on_blocked(str(path))
             await route.abort("blockedbyclient")

@@ -1,6 +1,7 @@
 """One page of a browser: its frames, what it has due, and whether it is alive."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Coroutine
@@ -102,6 +103,15 @@ class Tab:
         """Deliver frames: the page is the current one."""
         async with asyncio.timeout(_CALL_LIMIT_S):
             await self.cast.start()
+
+    async def describe(self) -> None:
+        """Read its address and title, which the browser's own process knows; keep what is known where it fails."""
+        from playwright.async_api import Error
+
+        with contextlib.suppress(Error, TimeoutError):
+            async with asyncio.timeout(_CALL_LIMIT_S):
+                info = await self.session.send("Target.getTargetInfo")
+            self.title, self.url = info["targetInfo"]["title"], info["targetInfo"]["url"]
 
     async def hide(self) -> None:
         """Deliver no frames."""

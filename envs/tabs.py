@@ -1,6 +1,7 @@
 """The pages of one browser context: which is current, which open and close, and what the current one has due."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -228,12 +229,7 @@ class Tabs:
         end_s = time.monotonic() + limit_s
         while not task.done() and not self.halted() and (left_s := end_s - time.monotonic()) > 0:
             self.check()
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(left_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                break
+            await self.pause(left_s)
         self.check()
         self._wake.set()  # a frame that came meanwhile is still to be looked at
         if task.done() and not task.cancelled():
@@ -297,6 +293,13 @@ class Tabs:
             self._switched = False
             return time.monotonic()
         return await self.current.take() if self._used else None
+
+    async def pause(self, limit_s: float) -> None:
+        """Wait until something may be new to look at, without looking."""
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._wake.wait()
 
     def halted(self) -> bool:
         """Tell whether a dialog holds the current page."""

@@ -198,7 +198,7 @@ async def test_chords_go_down_in_order_and_up_in_reverse(env: BrowserEnv) -> Non
 
 async def test_every_key_of_the_enum_can_be_pressed(env: BrowserEnv) -> None:
     for key in Key:
-        await env._adapter.apply(Press(keys=(key,)), FRAME)
+        await env._now().adapter.apply(Press(keys=(key,)), FRAME)
         codes = await env.page.evaluate("keys.splice(0).filter((k) => k[0] === 'keydown').map((k) => k[2])")
         assert codes, key
         assert key_name(key)

@@ -84,7 +84,7 @@ async def fresh(env: BrowserEnv) -> np.ndarray:
 async def press(env: BrowserEnv, effect: str) -> tuple[Any, float]:
     """Press once and give the step and its milliseconds."""
     await env.page.evaluate(f"location.hash = '{effect}'")
-    at = env._frame.from_input(60, 40)  # type: ignore[union-attr]
+    at = env._now()._frame.from_input(60, 40)  # type: ignore[union-attr]
     began_s = time.monotonic()
     step = await env.step(Click(at=at))
     return step, (time.monotonic() - began_s) * 1000

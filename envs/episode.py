@@ -1,0 +1,340 @@
+"""One episode in a browser: a fresh profile with its pages, acted on, settled and looked at until it ends."""
+
+import asyncio
+import contextlib
+import re
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Self
+
+from foveate.actions.browser import BrowserAdapter
+from foveate.actions.errors import BrowserCrashed, NavigationFailed, UnsupportedAction
+from foveate.actions.geometry import Frame
+from foveate.actions.guard import Limits, Target
+from foveate.actions.schema import Action, Wait
+from foveate.envs.background import Background
+from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObservation, Step, Viewport
+from foveate.envs.browsing import Browsing
+from foveate.envs.capture import Picture, changed_fraction
+from foveate.envs.inspection import inspect
+from foveate.envs.network import Network
+from foveate.envs.settle import SettleConfig, settle
+from foveate.envs.tab import Tab
+from foveate.envs.tabs import Tabs
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext
+
+_LOAD_LIMIT_S = 30.0
+_LOAD_BUDGET_S = 10.0
+_CAPTURE_LIMIT_S = 10.0
+_RECAPTURE_LIMIT_S = 2.0
+_CALL_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeConfig:
+    """What one episode keeps to.
+
+    Attributes:
+        limits: What may be reached, default list filled in.
+        settle: How long to wait for what.
+        viewport: Size of its pages.
+        blocked: Counts requests that were not sent, by host; shared by the episodes of one environment.
+    """
+
+    limits: Limits
+    settle: SettleConfig
+    viewport: Viewport
+    blocked: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When the phases of one step ended, monotonic seconds."""
+
+    began_s: float
+    sent_s: float
+    settled_s: float
+
+
+class Episode:
+    """One episode; begin it with ``Episode.begin``, and end it whatever happens.
+
+    Args:
+        context: A fresh context of the browser; the episode closes it.
+        config: What it keeps to.
+    """
+
+    def __init__(self, context: "BrowserContext", config: EpisodeConfig) -> None:
+        self._context = context
+        self._limits = config.limits
+        self._settle = config.settle
+        self._secret = f"foveate-{secrets.token_hex(16)}"
+        self._background = Background()
+        self._events: list[Event] = []
+        self._blocked_now: Counter[str] = Counter()
+        self._blocked = config.blocked
+        self._network = Network(config.limits, on_blocked=self._note_blocked, on_change=self._wake)
+        self.tabs = Tabs(
+            context,
+            secret=self._secret,
+            scale=config.viewport.scale,
+            background=self._background,
+            emit=self._emit,
+            requests_since=self._network.pending_since,
+        )
+        self.adapter = BrowserAdapter(Browsing(self.tabs, config.limits, config.settle.budget_s))
+        self._frame: Frame | None = None
+        self._image: Image | None = None
+        self._onlooker: asyncio.Task[Any] | None = None
+
+    @classmethod
+    async def begin(cls, browser: "Browser", config: EpisodeConfig) -> Self:
+        """Open a fresh profile with one empty page.
+
+        Raises:
+            Error: Playwright's, if the browser fails.
+        """
+        viewport = config.viewport
+        context = await browser.new_context(
+            viewport={"width": viewport.width, "height": viewport.height},
+            device_scale_factor=viewport.scale,
+            accept_downloads=True,
+        )
+        episode = cls(context, config)
+        browser.on("disconnected", episode._disconnected)
+        try:
+            await episode._network.attach(context)
+            script = files("foveate.envs").joinpath("probe.js").read_text(encoding="utf-8")
+            await context.add_init_script(script.replace("__SECRET__", episode._secret))
+            await episode.tabs.open_first()
+        except BaseException:
+            await episode.end()
+            raise
+        return episode
+
+    async def end(self) -> None:
+        """Close its pages and end everything that it started; never fails, never hangs."""
+        from playwright.async_api import Error
+
+        if self.tabs.fault is None:
+            self.tabs.fail("the episode has ended")
+        if (browser := self._context.browser) is not None:
+            browser.remove_listener("disconnected", self._disconnected)
+        try:
+            await self._background.close()
+        finally:
+            with contextlib.suppress(Error, TimeoutError):
+                async with asyncio.timeout(_CALL_LIMIT_S):
+                    await self._context.close()
+
+    # Begin ----------------------------------------------------------------------------------------------------------
+
+    async def load(self, given: str | None, url: str | None) -> ScreenObservation:
+        """Open the start address and look.
+
+        Args:
+            given: What the user wrote.
+            url: Its address; None stays on the empty page.
+
+        Raises:
+            NavigationFailed: If it does not load.
+            BrowserCrashed: If the browser dies.
+            CaptureFailed: If the page gives no picture.
+        """
+        began_s = time.monotonic()
+        self.tabs.begin(self._settle.onset_s)
+        if url is not None:
+            await self._go(given or url, url)
+        self.tabs.sent()
+        times = await self._rest(
+            replace(self._settle, budget_s=max(_LOAD_BUDGET_S, self._settle.budget_s)), began_s, time.monotonic()
+        )
+        self.tabs.current.cast.stale = True
+        return await self._look(times)
+
+    async def _go(self, given: str, url: str) -> None:
+        from playwright.async_api import Error
+
+        page = self.tabs.current.page
+        task = self._background.spawn(page.goto(url, wait_until="commit", timeout=_LOAD_LIMIT_S * 1000))
+        try:
+            await self._watched(task, _LOAD_LIMIT_S + 1)
+            if task.done():
+                task.result()
+        except (Error, TimeoutError) as exc:
+            self.tabs.check()
+            raise NavigationFailed(_load_failure(given, exc, next(iter(self._blocked_now), None))) from exc
+        with contextlib.suppress(Error, TimeoutError):
+            async with asyncio.timeout(_CALL_LIMIT_S):
+                await self.tabs.current.session.send("Page.resetNavigationHistory")  # nothing lies before the start
+        self._events = [event for event in self._events if event.kind != "navigation"]
+
+    async def _watched(self, task: "asyncio.Task[Any]", limit_s: float) -> None:
+        """Wait for a task, but no longer than the page lives and no dialog holds it.
+
+        Raises:
+            BrowserCrashed: If the page or the browser dies.
+            TimeoutError: If the limit passes.
+        """
+        task.add_done_callback(lambda _task: self._wake())
+        async with asyncio.timeout(limit_s):
+            while not task.done() and not self.tabs.halted():
+                await self.tabs.change(limit_s)
+
+    # Steps ----------------------------------------------------------------------------------------------------------
+
+    async def step(self, action: Action) -> Step:
+        """Do one action, wait until the page has settled, look.
+
+        Raises:
+            BrowserCrashed: If the page's renderer or the browser dies.
+            CaptureFailed: If the page gives no picture.
+        """
+        assert self._frame is not None  # noqa: S101 - load has looked
+        began_s = time.monotonic()
+        self._stop_looking_on()
+        self.tabs.check()
+        self.tabs.begin(self._settle.onset_s)
+        config = self._settle
+        applied: Action | None = None
+        error: str | None = None
+        try:
+            applied = await self.adapter.apply(action, self._frame)
+        except UnsupportedAction as exc:
+            error = f"{type(exc).__name__}: {exc}"
+        except asyncio.CancelledError:
+            await self.adapter.release_all()
+            raise
+        self.tabs.sent()
+        if error is not None or isinstance(action, Wait):
+            config = replace(config, onset_s=0.0)  # nothing is expected to begin
+        observation = await self._look(await self._rest(config, began_s, time.monotonic()))
+        return Step(observation, applied=applied, error=error)
+
+    async def inspect(self, action: Action) -> Target | None:
+        """Tell what lies under the action's point or has the focus; None where unknown."""
+        if self._frame is None:
+            return None
+        return await inspect(self.tabs.current.elements, action, self._frame, self.adapter.cursor)
+
+    async def evaluate(self, script: str) -> Any:
+        """Evaluate something in the first page that answers with more than null; None where none does."""
+        from playwright.async_api import Error
+
+        for tab in tuple(self.tabs.list):
+            with contextlib.suppress(Error, TimeoutError):
+                async with asyncio.timeout(_CALL_LIMIT_S):
+                    answer = await tab.page.evaluate(script)
+                if answer is not None:
+                    return answer
+        return None
+
+    async def _rest(self, config: SettleConfig, began_s: float, sent_s: float) -> _Times:
+        settled = await settle(self.tabs, config, sent_s)
+        if not settled.settled:
+            self._emit("unsettled", f"the page was still changing after {config.budget_s:g} s")
+        return _Times(began_s, sent_s, time.monotonic())
+
+    async def _look(self, times: _Times) -> ScreenObservation:
+        tab = self.tabs.current
+        describing = self._background.spawn(tab.describe())
+        picture = await self._picture(tab)
+        await describing
+        image = picture.image
+        height, width = image.shape[:2]
+        size = tab.page.viewport_size
+        extent = (float(size["width"]), float(size["height"])) if size else (0.0, 0.0)
+        self._frame = Frame(width=width, height=height, extent=extent)
+        changed = None if self._image is None else changed_fraction(self._image, image, tab.ignored())
+        self._image = image
+        mask = self._limits.mask_secrets
+        self._onlooker = self._background.spawn(self._look_on(tab))
+        return ScreenObservation(
+            image=image,
+            frame=self._frame,
+            captured_at_s=times.settled_s,
+            changed=changed,
+            events=self._taken_events(),
+            timing_ms={
+                "dispatch": (times.sent_s - times.began_s) * 1000,
+                "settle": (times.settled_s - times.sent_s) * 1000,
+                "capture": (time.monotonic() - times.settled_s) * 1000,
+            },
+            encoded=EncodedImage(picture.data, "image/png"),
+            url=mask(tab.url),
+            title=mask(tab.title),
+            tabs=tuple(mask(each.title) for each in self.tabs.list),
+            tab=self.tabs.index,
+            cursor=self.adapter.cursor,
+        )
+
+    async def _picture(self, tab: Tab) -> Picture:
+        """Give what a page shows: the screencast's last frame where that is surely the newest, else a capture."""
+        if tab.cast.waiting:
+            await tab.take()
+        latest = tab.cast.latest
+        if latest is not None and not tab.cast.stale:
+            return latest
+        limit_s = _CAPTURE_LIMIT_S if latest is None else _RECAPTURE_LIMIT_S
+        task = self._background.spawn(tab.capture(limit_s))
+        task.add_done_callback(lambda _task: self._wake())
+        while not task.done():
+            self.tabs.check()
+            await self.tabs.pause(limit_s)
+        return task.result()
+
+    # Between actions ------------------------------------------------------------------------------------------------
+
+    async def _look_on(self, tab: Tab) -> None:
+        """Learn what moves by itself while nobody acts."""
+        tab.cast.idle(True)
+        while True:
+            await self.tabs.change(60.0)
+
+    def _stop_looking_on(self) -> None:
+        if self._onlooker is not None:
+            self._onlooker.cancel()
+            self._onlooker = None
+
+    # Events ---------------------------------------------------------------------------------------------------------
+
+    def _emit(self, kind: EventKind, text: str) -> None:
+        self._events.append(Event(kind, self._limits.mask_secrets(text)))
+
+    def _note_blocked(self, host: str) -> None:
+        self._blocked[host] += 1
+        self._blocked_now[host] += 1
+
+    def _wake(self) -> None:
+        self.tabs.wake()
+
+    def _disconnected(self, _browser: object) -> None:
+        self.tabs.fail("the browser died; the environment can be reset")
+
+    def _taken_events(self) -> tuple[Event, ...]:
+        for host, count in self._blocked_now.items():
+            plural = "" if count == 1 else "s"
+            self._emit("blocked", f"{count} request{plural} to {host}: not sent (--allow {host})")
+        self._blocked_now.clear()
+        events, self._events = tuple(self._events), []
+        return events
+
+    def mapped(self, exc: Exception) -> BrowserCrashed:
+        """Map Playwright's error to ours."""
+        return BrowserCrashed(self.tabs.fault or f"the browser failed: {str(exc).splitlines()[0]}")
+
+
+def _load_failure(given: str, exc: Exception, blocked: str | None) -> str:
+    if blocked is not None:
+        return f"{given} did not load: it leads to {blocked}, outside the allowed hosts: --allow {blocked}"
+    found = re.search(r"net::(ERR_[A-Z0-9_]+)", str(exc))
+    if found is not None:
+        return f"{given} did not load: {found[1].removeprefix('ERR_').replace('_', ' ').lower()} ({found[1]})"
+    if "Timeout" in str(exc) or isinstance(exc, TimeoutError):
+        return f"{given} did not load: no answer within {_LOAD_LIMIT_S:g} s"
+    return f"{given} did not load: {str(exc).splitlines()[0]}"
