@@ -213,7 +213,7 @@ class Rollout:
             state.drop_rest("the episode ended")
         if state.view_moved and points_of(action):
             state.drop_rest("an earlier action of this answer moved the view")
-        if state.dropped is not None:
+        if state.dropped is not None and not (self._end is None and state.releases(action)):
             state.skip(action, state.dropped)
             return observation
         if action.kind not in LOOP_KINDS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from foveate.actions.geometry import Frame
-from foveate.actions.schema import EMBODIED_KINDS, Action, Zoom
+from foveate.actions.schema import EMBODIED_KINDS, Action, KeyDown, KeyUp, PointerDown, PointerUp, Zoom
 from foveate.envs.base import CameraObservation, Event, Observation
 from foveate.policies.base import Decision, Outcome, Turn
 
@@ -65,6 +65,15 @@ class StepState:
         self.outcomes.append(outcome)
         self.after.append(path)
         self.frames.append(frame)
+
+    def releases(self, action: Action) -> bool:
+        """Tell whether an action lets go, where the pointer is, of what this decision pressed: that is never dropped."""
+        done = [outcome.applied for outcome in self.outcomes]
+        if isinstance(action, KeyUp):
+            return KeyDown(key=action.key) in done
+        if isinstance(action, PointerUp) and action.at is None:
+            return any(isinstance(each, PointerDown) and each.button == action.button for each in done)
+        return False
 
     def skip(self, action: Action, why: str) -> None:
         """Enter an action that was never reached."""

@@ -15,6 +15,9 @@ from foveate.actions.schema import (
     Action,
     CallUser,
     Click,
+    Key,
+    KeyDown,
+    KeyUp,
     Move,
     Navigate,
     OpenApp,
@@ -193,6 +196,19 @@ async def test_after_a_dropped_point_nothing_else_of_the_answer_is_done() -> Non
     env = FakeEnv()
     await run(env, ListPolicy([Scroll(dy=3), HIT, TypeText(text="secret")]))
     assert [a.kind for a in env.actions] == ["scroll"]
+
+
+async def test_a_key_that_the_answer_pressed_is_released_even_where_the_rest_is_dropped() -> None:
+    env = FakeEnv(effects=[None, Effect(events=(Event("dialog", "sure?"),))])
+    shift = Key("shift")
+    trajectory = await run(env, ListPolicy([KeyDown(key=shift), HIT, TypeText(text="a"), KeyUp(key=shift)]))
+    assert verdicts(trajectory) == ["allow", "allow", "skipped", "allow"]
+    assert env.actions[-1] == KeyUp(key=shift)
+
+
+async def test_a_key_that_another_answer_pressed_is_not_released_by_a_dropped_action() -> None:
+    env = FakeEnv(effects=[Effect(events=(Event("dialog", "sure?"),))])
+    assert verdicts(await run(env, ListPolicy([HIT, KeyUp(key=Key("shift"))]))) == ["allow", "skipped"]
 
 
 # Rules 3 and 4: guard and people -------------------------------------------------------------------------------------
