@@ -8,6 +8,7 @@ from foveate.actions.geometry import Convention
 from foveate.envs.base import Viewport
 from foveate.policies.internvl.profile import ModelProfile, TileBudget
 from foveate.policies.internvl.prompts import system_prompt, user_prompt
+from foveate.policies.internvl.short_prompts import PREFILL, short_system_prompt, short_user_prompt
 
 INTERNVL3_5 = ModelProfile(
     name="internvl3_5",
@@ -20,15 +21,18 @@ INTERNVL3_5 = ModelProfile(
 TINY = ModelProfile(
     name="tiny",
     convention=Convention.UNIT,
-    system=system_prompt,
-    user=user_prompt,
+    system=short_system_prompt,
+    user=short_user_prompt,
+    answer="action",
     can_think=False,
+    plain_prefill=PREFILL,
     tiles=TileBudget(screen=1, camera=1),
     history_steps=4,
-    max_new_tokens=96,
-    viewport=Viewport(448, 448),
+    operation_chars=60,
+    max_new_tokens=64,
+    viewport=Viewport(320, 320, 1.4),
 )
-"""The bundled checkpoint: one tile, a short prompt, no thoughts."""
+"""The bundled checkpoint: one tile of 448 pixels, a short prompt, the action alone as its answer."""
 
 PROFILES: Mapping[str, ModelProfile] = MappingProxyType({profile.name: profile for profile in (INTERNVL3_5, TINY)})
 

@@ -1,0 +1,1 @@
+"""What training learns from: generators of pages, and the wiring of generator, trainer and evaluation."""
