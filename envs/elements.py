@@ -179,6 +179,16 @@ class Elements:
         except (Error, TimeoutError, KeyError):
             return None
 
+    async def key(self, event: dict[str, Any]) -> None:
+        """Send one key event to whatever has the page's focus, an open list included.
+
+        Raises:
+            Error: Playwright's, if the page is gone.
+            TimeoutError: If it is not taken within ``LIMIT_S``.
+        """
+        async with asyncio.timeout(LIMIT_S):
+            await self._session.send("Input.dispatchKeyEvent", event)
+
     async def _main_frame(self) -> str:
         if self._root is None:  # a page keeps it for life
             self._root = await _root_frame(self._session)

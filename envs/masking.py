@@ -39,7 +39,8 @@ _EDITABLE = """function () {
   return field || (this instanceof HTMLElement && this.isContentEditable);
 }"""
 _ORIGIN = "function () { return self.origin; }"
-_ALIVE = "function () { return this.isConnected; }"
+# Asking for the box brings the layout up to date, so that the place that is asked for next is the new one.
+_ALIVE = "function () { this.getBoundingClientRect(); return this.isConnected; }"
 
 
 def blank(image: Image, boxes: Iterable[PixelBox]) -> Image:

@@ -95,7 +95,8 @@ async def test_frames_of_the_same_and_of_another_site_are_followed_and_tell_thei
             f"<iframe src={foreign.url('/in')} style='{style};left:200px;transform:scale(0.8)'></iframe>",
         )
     )
-    await page.frames[-1].wait_for_load_state()
+    await page.frames[-1].evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await page.screenshot()  # input reaches a frame of another process once that has been painted
     near = await look(page, at(30, 135))
     assert (near.name, near.origin) == ("Inside", site.url("").rstrip("/"))
     far = await look(page, at(250, 140))

@@ -117,7 +117,8 @@ async def test_a_secret_field_in_a_frame_of_another_process_is_black(seen: Seen,
     page = seen.page
     inner = site.page("/in", FIELD + "<div style='height:2000px'></div>")
     await page.goto(foreign.page("/", f"<iframe src={inner} style='margin:60px 80px;border:7px solid'></iframe>"))
-    await page.frames[1].wait_for_load_state()
+    await page.frames[1].evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    await seen.picture()  # input reaches a frame of another process once that has been painted
     await page.mouse.click(120, 90)
     await seen.type("{{pin}}")
     assert await page.frames[1].evaluate("i.value") == "s3c ret/ü"
