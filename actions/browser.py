@@ -278,17 +278,16 @@ class BrowserAdapter:
     # Keyboard -------------------------------------------------------------------------------------------------------
 
     async def _type_text(self, action: TypeText, frame: Frame) -> Action:
-        text = await self._world.text_for(action.text)
-        keyboard = self._world.page.keyboard
-        for part in re.split(r"(\r\n|\r|\n|\t)", text):
+        for part in re.split(r"(\r\n|\r|\n|\t)", action.text):
+            keyboard = self._world.page.keyboard
             if part == "\t":
                 await self._world.attempt(keyboard.press("Tab"))
             elif part in ("\n", "\r", "\r\n"):
                 await self._world.attempt(keyboard.press("Enter"))
-            elif part and part.isascii() and len(part) <= _TYPED_LIMIT:
-                await self._world.attempt(keyboard.type(part))
             elif part:
-                await self._world.attempt(keyboard.insert_text(part))
+                text = await self._world.text_for(part)  # each part anew, for Tab and Enter move the focus
+                typed = text.isascii() and len(text) <= _TYPED_LIMIT
+                await self._world.attempt(keyboard.type(text) if typed else keyboard.insert_text(text))
         return action
 
     async def _press(self, action: Press, frame: Frame) -> Action:

@@ -72,7 +72,7 @@ class BrowserEnv(Resource, Env):
         self._options = LaunchOptions(path=browser, headless=headless, flags=network_flags(self.limits))
         self._settle = settle
         self._asked_to_verify = verify == "page"
-        self._asks_page = False
+        self._brings_task = False
         self._blocked: Counter[str] = Counter()
         self._chromium: Chromium | None = None
         self._episode: Episode | None = None
@@ -177,7 +177,7 @@ class BrowserEnv(Resource, Env):
             raise
         self._episode = begun
         self.instruction = instruction or None
-        self._asks_page = self._asked_to_verify and instruction is not None
+        self._brings_task = instruction is not None
         return observation
 
     async def step(self, action: Action) -> Step:
@@ -208,7 +208,8 @@ class BrowserEnv(Resource, Env):
         return None if self._episode is None else await self._episode.inspect(action)
 
     async def verify(self) -> bool | None:
-        """Ask the page that the episode began with whether its task is done; None where it knows of none."""
-        if self._episode is None or not self._asks_page:
+        """Ask the pages, the first one first, whether the task is done; None where none ever knew of one."""
+        if self._episode is None or not self._asked_to_verify:
             return None
-        return bool(await self._episode.evaluate(_DONE))
+        done: bool | None = await self._episode.evaluate(_DONE, dismiss=True)
+        return False if done is None and self._brings_task else done

@@ -45,8 +45,12 @@ class Browsing:
         await self._tabs.attempt(call, self._limit_s)
 
     async def text_for(self, text: str) -> str:
-        """Give the text to type for one that may hold placeholders of secrets."""
-        return text
+        """Give the text to type for one that may hold placeholders of secrets.
+
+        Raises:
+            UnsupportedAction: If a secret does not belong where the focus is.
+        """
+        return await self._tabs.current.secrets.text_for(text)
 
     async def browse(self, action: Action, frame: Frame) -> Action:
         """Do one of the browser's own kinds.

@@ -20,7 +20,9 @@ from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObser
 from foveate.envs.browsing import Browsing
 from foveate.envs.capture import Picture, changed_fraction
 from foveate.envs.inspection import inspect
+from foveate.envs.masking import mask_text
 from foveate.envs.network import Network
+from foveate.envs.overlays import Overlays, paper
 from foveate.envs.settle import SettleConfig, settle
 from foveate.envs.tab import Tab
 from foveate.envs.tabs import Tabs
@@ -81,12 +83,23 @@ class Episode:
         self._network = Network(config.limits, on_blocked=self._note_blocked, on_change=self._wake)
         self.tabs = Tabs(
             context,
+            limits=config.limits,
             secret=self._secret,
             scale=config.viewport.scale,
             background=self._background,
             emit=self._emit,
             requests_since=self._network.pending_since,
         )
+        self._overlays = Overlays(
+            context,
+            limits=config.limits,
+            scale=config.viewport.scale,
+            spawn=self._background.spawn,
+            emit=self._emit,
+            wake=self._wake,
+        )
+        self.tabs.on_open = self._overlays.watch
+        self.tabs.held_by = lambda tab: self._overlays.held(tab.page) is not None
         self.adapter = BrowserAdapter(Browsing(self.tabs, config.limits, config.settle.budget_s))
         self._frame: Frame | None = None
         self._image: Image | None = None
@@ -164,8 +177,9 @@ class Episode:
         task = self._background.spawn(page.goto(url, wait_until="commit", timeout=_LOAD_LIMIT_S * 1000))
         try:
             await self._watched(task, _LOAD_LIMIT_S + 1)
-            if task.done():
-                task.result()
+            if not task.done():
+                return  # a dialog holds it up
+            task.result()
         except (Error, TimeoutError) as exc:
             self.tabs.check()
             raise NavigationFailed(_load_failure(given, exc, next(iter(self._blocked_now), None))) from exc
@@ -204,7 +218,9 @@ class Episode:
         applied: Action | None = None
         error: str | None = None
         try:
-            applied = await self.adapter.apply(action, self._frame)
+            applied = await self._overlays.apply(self.tabs.current, action, self._frame)
+            if applied is None:
+                applied = await self.adapter.apply(action, self._frame)
         except UnsupportedAction as exc:
             error = f"{type(exc).__name__}: {exc}"
         except asyncio.CancelledError:
@@ -220,14 +236,26 @@ class Episode:
         """Tell what lies under the action's point or has the focus; None where unknown."""
         if self._frame is None:
             return None
-        return await inspect(self.tabs.current.elements, action, self._frame, self.adapter.cursor)
+        tab = self.tabs.current
+        if self.tabs.halted():
+            return self._overlays.target(tab)
+        return await inspect(tab.elements, action, self._frame, self.adapter.cursor)
 
-    async def evaluate(self, script: str) -> Any:
-        """Evaluate something in the first page that answers with more than null; None where none does."""
+    async def evaluate(self, script: str, *, dismiss: bool = False) -> Any:
+        """Evaluate something in the first page that answers with more than null; None where none does.
+
+        Args:
+            script: A function in JavaScript.
+            dismiss: Get dialogs out of the way; a page that one holds up does not answer.
+        """
         from playwright.async_api import Error
 
         for tab in tuple(self.tabs.list):
-            with contextlib.suppress(Error, TimeoutError):
+            with contextlib.suppress(Error, TimeoutError, UnsupportedAction):
+                if dismiss:
+                    await self._overlays.dismiss(tab.page)
+                elif self._overlays.held(tab.page) is not None:
+                    continue
                 async with asyncio.timeout(_CALL_LIMIT_S):
                     answer = await tab.page.evaluate(script)
                 if answer is not None:
@@ -245,14 +273,15 @@ class Episode:
         describing = self._background.spawn(tab.describe())
         picture = await self._picture(tab)
         await describing
-        image = picture.image
-        height, width = image.shape[:2]
+        height, width = picture.image.shape[:2]
         size = tab.page.viewport_size
         extent = (float(size["width"]), float(size["height"])) if size else (0.0, 0.0)
         self._frame = Frame(width=width, height=height, extent=extent)
+        shown = await self._overlays.show(tab, picture.image, self._frame)
+        image = shown.image
         changed = None if self._image is None else changed_fraction(self._image, image, tab.ignored())
         self._image = image
-        mask = self._limits.mask_secrets
+        limits = self._limits
         self._onlooker = self._background.spawn(self._look_on(tab))
         return ScreenObservation(
             image=image,
@@ -265,12 +294,13 @@ class Episode:
                 "settle": (times.settled_s - times.sent_s) * 1000,
                 "capture": (time.monotonic() - times.settled_s) * 1000,
             },
-            encoded=EncodedImage(picture.data, "image/png"),
-            url=mask(tab.url),
-            title=mask(tab.title),
-            tabs=tuple(mask(each.title) for each in self.tabs.list),
+            encoded=EncodedImage(picture.data, "image/png") if image is picture.image else None,
+            url=mask_text(limits, tab.url),
+            title=mask_text(limits, tab.title),
+            tabs=tuple(mask_text(limits, each.title) for each in self.tabs.list),
             tab=self.tabs.index,
             cursor=self.adapter.cursor,
+            dialog=shown.dialog,
         )
 
     async def _picture(self, tab: Tab) -> Picture:
@@ -278,10 +308,13 @@ class Episode:
         if tab.cast.waiting:
             await tab.take()
         latest = tab.cast.latest
+        if self.tabs.halted():  # a dialog stops captures: what was seen last stays
+            size = tab.page.viewport_size or {"width": 1280, "height": 720}
+            return latest or Picture(paper(size["width"], size["height"]), b"", time.monotonic())
         if latest is not None and not tab.cast.stale:
             return latest
         limit_s = _CAPTURE_LIMIT_S if latest is None else _RECAPTURE_LIMIT_S
-        task = self._background.spawn(tab.capture(limit_s))
+        task: asyncio.Task[Picture] = self._background.spawn(tab.capture(limit_s))
         task.add_done_callback(lambda _task: self._wake())
         while not task.done():
             self.tabs.check()
@@ -304,7 +337,7 @@ class Episode:
     # Events ---------------------------------------------------------------------------------------------------------
 
     def _emit(self, kind: EventKind, text: str) -> None:
-        self._events.append(Event(kind, self._limits.mask_secrets(text)))
+        self._events.append(Event(kind, mask_text(self._limits, text)))
 
     def _note_blocked(self, host: str) -> None:
         self._blocked[host] += 1

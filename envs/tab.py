@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveate.actions.errors import CaptureFailed
+from foveate.actions.guard import Limits
 from foveate.envs.background import Background
 from foveate.envs.capture import TILE, Picture, Screencast, tile_shape
 from foveate.envs.elements import Elements
+from foveate.envs.masking import SecretFields
 from foveate.envs.settle import Due, Motion
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Tab:
     Args:
         page: Playwright's page.
         session: A DevTools session on it.
+        limits: Hold secrets.
         secret: Name under which the probe answers in the page.
         scale: Device pixels a CSS pixel.
         background: Where work that nobody awaits is kept.
@@ -44,6 +47,7 @@ class Tab:
         page: "Page",
         session: "CDPSession",
         *,
+        limits: Limits,
         secret: str,
         scale: float,
         background: Background,
@@ -53,6 +57,7 @@ class Tab:
         self.page = page
         self.session = session
         self.elements = Elements(page, session)
+        self.secrets = SecretFields(limits, self.elements)
         self.crashed: str | None = None
         self.closed = False
         self.popups_due: list[float] = []
@@ -157,9 +162,16 @@ class Tab:
 
     # What is due ----------------------------------------------------------------------------------------------------
 
-    def begin(self, onset_s: float) -> None:
-        """Say that an action begins now: what begins from here on is its effect."""
-        self._began_s = self._sent_s = time.monotonic()
+    def begin(self, onset_s: float, *, goes_on: bool = False) -> None:
+        """Say that an action begins now: what begins from here on is its effect.
+
+        Args:
+            onset_s: How long a first change may take.
+            goes_on: It answers a dialog: what began with the action that led to the dialog is its effect too.
+        """
+        self._sent_s = time.monotonic()
+        if not goes_on:
+            self._began_s = self._sent_s
         self._onset_s = onset_s
         self._due = Due()
         self.popups_due.clear()

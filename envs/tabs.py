@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foveate.actions.errors import BrowserCrashed, UnsupportedAction
+from foveate.actions.guard import Limits
 from foveate.envs.background import Background
 from foveate.envs.base import EventKind
 from foveate.envs.settle import Due
@@ -25,6 +26,7 @@ class Tabs:
 
     Args:
         context: Whose pages.
+        limits: Hold secrets.
         secret: Name under which the probe answers in pages.
         scale: Device pixels a CSS pixel.
         background: Where work that nobody awaits is kept.
@@ -36,6 +38,7 @@ class Tabs:
         self,
         context: "BrowserContext",
         *,
+        limits: Limits,
         secret: str,
         scale: float,
         background: Background,
@@ -47,6 +50,7 @@ class Tabs:
         self.held_by: Callable[[Tab], bool] = lambda _tab: False
         self.on_open: Callable[[Tab], Awaitable[None]] | None = None
         self._context = context
+        self._limits = limits
         self._secret = secret
         self._scale = scale
         self._background = background
@@ -155,6 +159,7 @@ class Tabs:
         tab = Tab(
             page,
             session,
+            limits=self._limits,
             secret=self._secret,
             scale=self._scale,
             background=self._background,
@@ -163,14 +168,23 @@ class Tabs:
         )
         page.on("close", lambda _page: self._page_closed(tab))
         tab.begin(self._onset_s)
-        await tab.open()
         if self.on_open is not None:
             await self.on_open(tab)
+        await self._unless_held(tab, tab.open())
         if page.is_closed():
             return tab
         self.list.append(tab)
         await self._show(tab)
         return tab
+
+    async def _unless_held(self, tab: Tab, work: Coroutine[Any, Any, None]) -> None:
+        """Await something of a page, or leave it to itself where a dialog holds the page up."""
+        task = self._background.spawn(work)
+        task.add_done_callback(lambda _task: self._wake.set())
+        while not task.done() and not self.held_by(tab):
+            await asyncio.wait({task}, timeout=0.05)
+        if task.done():
+            task.result()
 
     async def _show(self, tab: Tab) -> None:
         before = self._used[-1] if self._used else None
@@ -182,7 +196,7 @@ class Tabs:
         if before is not None:
             tab.begin_with(before)
             self._background.spawn(before.hide())
-        await tab.show()
+        await self._unless_held(tab, tab.show())
         self._switched = True
         self._wake.set()
 
@@ -246,10 +260,10 @@ class Tabs:
     # The world that settle waits for --------------------------------------------------------------------------------
 
     def begin(self, onset_s: float) -> None:
-        """Say that an action begins now."""
+        """Say that an action begins now; one that a dialog waits for belongs to what the dialog held up."""
         self._onset_s = onset_s
         self._switched = False
-        self.current.begin(onset_s)
+        self.current.begin(onset_s, goes_on=self.halted())
 
     def sent(self) -> None:
         """Say that the action's input has been sent."""

@@ -1,5 +1,6 @@
 """Local sites for the browser: one that may be asked, one that must never be."""
 
+import base64
 import http.server
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/html; charset=utf-8"})
     delay_s: float = 0.0
+    credentials: str | None = None
 
 
 class Site:
@@ -39,6 +41,11 @@ class Site:
                 if answer.delay_s:
                     site.stopped.wait(answer.delay_s)
                 data = answer.body.encode()
+                if answer.credentials is not None:
+                    wanted = base64.b64encode(answer.credentials.encode()).decode()
+                    if self.headers.get("Authorization") != f"Basic {wanted}":
+                        answer = Answer("", 401, {"WWW-Authenticate": 'Basic realm="door"'})
+                        data = b""
                 try:
                     self.send_response(answer.status)
                     for name, value in answer.headers.items():

@@ -1,0 +1,153 @@
+"""What stands between a captured page and what is shown of it: a dialog that waits, masks, blanked secrets."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from foveate.actions.errors import UnsupportedAction
+from foveate.actions.geometry import Frame
+from foveate.actions.guard import Limits, Target
+from foveate.actions.schema import Action, Click, Dialog, NewTab, Press, SwitchTab, TypeText, Wait
+from foveate.envs.base import EventKind, Image, PendingDialog
+from foveate.envs.dialog_drawing import DialogLayout, draw
+from foveate.envs.dialogs import Dialogs, Held
+from foveate.envs.masking import blank, fill, mask_text
+from foveate.envs.tab import Tab
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Page
+
+_PAPER = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture as an observation has it.
+
+    Attributes:
+        image: uint8 RGB, shape (height, width, 3); the captured one itself where nothing was drawn or hidden.
+        dialog: The dialog that is drawn into it.
+    """
+
+    image: Image
+    dialog: PendingDialog | None
+
+
+class Overlays:
+    """The dialogs of one context, drawn onto its pages, and what must not be seen of them.
+
+    Args:
+        context: Before it has a page.
+        limits: Hold secrets and masks.
+        scale: Device pixels a CSS pixel.
+        spawn: Starts a coroutine that nobody awaits, and keeps hold of it.
+        emit: Takes note of an event.
+        wake: Called when a dialog opened or closed.
+    """
+
+    def __init__(
+        self,
+        context: "BrowserContext",
+        *,
+        limits: Limits,
+        scale: float,
+        spawn: Callable[[Coroutine[Any, Any, Any]], object],
+        emit: Callable[[EventKind, str], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._limits = limits
+        self._scale = scale
+        self._emit = emit
+        self._wake = wake
+        self._layout: DialogLayout | None = None
+        self._dialogs = Dialogs(context, spawn=spawn, on_change=self._dialog_changed)
+
+    async def watch(self, tab: Tab) -> None:
+        """Follow one page's dialogs."""
+        await self._dialogs.watch(tab.page, tab.session)
+
+    def held(self, page: "Page") -> Held | None:
+        """Give the dialog that holds a page; None where none does."""
+        return self._dialogs.waiting(page)
+
+    async def show(self, tab: Tab, image: Image, frame: Frame) -> Shown:
+        """Draw what waits onto a captured picture and hide what must not be seen."""
+        hidden = blank(image, (*self._limits.masks, *await self._secret_boxes(tab, frame)))
+        held = self.held(tab.page)
+        if held is None:
+            self._layout = None
+            return Shown(hidden, None)
+        pending = held.pending
+        masked = PendingDialog(pending.kind, self._masked(pending.message), self._masked(pending.default))
+        text = self._masked(held.text) if held.has_field else None
+        drawn, self._layout = draw(hidden, masked, text, self._scale, urlsplit(held.origin).netloc)
+        return Shown(drawn, masked)
+
+    async def _secret_boxes(self, tab: Tab, frame: Frame) -> tuple[Any, ...]:
+        return await tab.secrets.boxes(frame) if self._limits.secrets else ()
+
+    def target(self, tab: Tab) -> Target | None:
+        """Tell what an action would act on where a dialog waits."""
+        held = self.held(tab.page)
+        return None if held is None else Target(role="dialog", name=held.pending.message[:200], origin=held.origin)
+
+    async def apply(self, tab: Tab, action: Action, frame: Frame) -> Action | None:
+        """Do an action where a dialog waits; None where none does, or the action passes by it.
+
+        Raises:
+            UnsupportedAction: If the dialog keeps it from being done.
+        """
+        held = self.held(tab.page)
+        if held is None:
+            if isinstance(action, Dialog):
+                raise UnsupportedAction("no dialog waits for an answer")
+            return None
+        if isinstance(action, Wait | SwitchTab | NewTab):
+            return None
+        answer: Dialog | None = None
+        match action:
+            case Dialog():
+                answer = action
+            case Click(at=at, button="left") if at is not None and self._layout is not None:
+                answer = self._layout.action_at(at, frame)
+                if answer is None:
+                    raise UnsupportedAction("a dialog waits: press one of its buttons, or answer it")
+                answer = answer.model_copy(update={"text": held.text}) if answer.text is not None else answer
+            case TypeText(text=text) if held.has_field:
+                answer = held.typed(fill(self._limits, text, held.origin))
+            case Press(keys=keys, presses=presses):
+                for _ in range(presses):
+                    answer = answer or held.pressed(keys)
+            case _:
+                raise UnsupportedAction(f"a dialog waits ({held.pending.kind}): answer it before anything else")
+        if answer is None:
+            return action
+        filled = None if answer.text is None else fill(self._limits, answer.text, held.origin)
+        await self._dialogs.answer(tab.page, answer.model_copy(update={"text": filled}))
+        return answer if answer.text is None else answer.model_copy(update={"text": self._masked(answer.text)})
+
+    async def dismiss(self, page: "Page") -> None:
+        """Get a dialog out of the way: an alert is accepted, anything else is cancelled."""
+        held = self.held(page)
+        if held is not None:
+            await self._dialogs.answer(page, Dialog(accept=held.pending.kind == "alert"))
+
+    def _masked(self, text: str) -> str:
+        return mask_text(self._limits, text)
+
+    def _dialog_changed(self, page: "Page", pending: PendingDialog | None) -> None:
+        if pending is None:
+            self._emit("dialog_closed", "the dialog closed")
+        else:
+            self._emit("dialog", f"{pending.kind}: {pending.message}")
+        self._wake()
+
+
+def paper(width: int, height: int) -> Image:
+    """Give an empty page, for one that a dialog holds up before it was ever painted."""
+    image = np.full((height, width, 3), _PAPER, dtype=np.uint8)
+    image.flags.writeable = False
+    return image

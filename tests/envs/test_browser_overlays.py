@@ -1,0 +1,133 @@
+"""Dialogs, masks and secrets as an episode sees them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from foveate.actions.geometry import PixelBox, Point
+from foveate.actions.guard import Limits, Secret
+from foveate.actions.schema import Click, Dialog, Key, Move, Press, TypeText, Wait
+from foveate.envs.browser import BrowserEnv
+
+pytestmark = pytest.mark.browser
+
+Make = Callable[..., BrowserEnv]
+
+PAGE = """<style>body{margin:0}#press{position:fixed;left:0;top:0;width:400px;height:60px}
+#field{position:fixed;left:0;top:80px;width:200px;height:30px}</style>
+<button id=press onclick="%s">press</button><input id=field><title>home</title>"""
+
+
+def find_button(env: BrowserEnv, accept: bool) -> Point:
+    layout = env._now()._overlays._layout
+    assert layout is not None
+    box = layout.accept if accept else layout.dismiss
+    assert box is not None
+    frame = env._now()._frame
+    assert frame is not None
+    return Point((box.left + box.right) / 2 / frame.width, (box.top + box.bottom) / 2 / frame.height)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
+async def test_a_dialog_is_drawn_and_a_click_on_it_answers(browser_env: Make, site, scale: float) -> None:
+    url = site.page("/", PAGE % "document.title = String(confirm('Sure?'))")
+    async with browser_env(url, viewport=(480, 320), device_scale_factor=scale) as env:
+        first = await env.reset()
+        press = Click(at=first.frame.from_input(100, 30))
+        for accept in (True, False):
+            held = (await env.step(press)).observation
+            assert [event.kind for event in held.events] == ["dialog"]
+            assert held.dialog is not None
+            assert (held.dialog.kind, held.dialog.message) == ("confirm", "Sure?")
+            assert held.frame == first.frame
+            assert held.encoded is None
+            assert (await env.inspect(press)).role == "dialog"
+            assert "a dialog waits" in ((await env.step(Click(at=Point(0.01, 0.99)))).error or "")
+            assert "a dialog waits" in ((await env.step(Move(at=Point(0.5, 0.5)))).error or "")
+            step = await env.step(Click(at=find_button(env, accept)))
+            assert step.applied == Dialog(accept=accept)
+            assert step.observation.dialog is None
+            assert step.observation.title == ("true" if accept else "false")
+
+
+async def test_a_prompt_is_typed_into_and_answered_with_enter(browser_env: Make, site) -> None:
+    url = site.page("/", PAGE % "document.title = prompt('Name?', 'nobody')")
+    async with browser_env(url, viewport=(480, 320)) as env:
+        press = Click(at=(await env.reset()).frame.from_input(100, 30))
+        before = (await env.step(press)).observation
+        after = (await env.step(TypeText(text="Ada"))).observation
+        assert after.changed is not None and after.changed > 0
+        assert after.dialog == before.dialog
+        step = await env.step(Press(keys=(Key.ENTER,)))
+        assert step.observation.title == "Ada"
+        await env.step(press)
+        assert (await env.step(Dialog(accept=True, text="Bob"))).observation.title == "Bob"
+        assert (await env.step(Dialog(accept=True))).error == "UnsupportedAction: no dialog waits for an answer"
+
+
+async def test_a_page_that_opens_with_a_dialog_can_be_begun(browser_env: Make, site) -> None:
+    async with browser_env(
+        site.page("/", "<script>alert('hello')</script><title>home</title>"), viewport=(480, 320)
+    ) as env:
+        observation = await env.reset()
+        assert observation.dialog is not None
+        assert (await env.step(Dialog(accept=True))).observation.title == "home"
+
+
+async def test_a_popup_that_opens_with_a_dialog_is_followed(browser_env: Make, site) -> None:
+    site.page("/popup", "<script>alert('hello')</script><title>popup</title>")
+    async with browser_env(site.page("/", PAGE % "window.open('/popup')"), viewport=(480, 320)) as env:
+        step = await env.step(Click(at=(await env.reset()).frame.from_input(100, 30)))
+        if step.observation.dialog is None:
+            step = await env.step(Wait(duration_s=0.5))
+        assert step.observation.dialog is not None
+        assert (await env.step(Dialog(accept=True))).observation.title == "popup"
+
+
+async def test_leaving_a_page_may_be_asked_about(browser_env: Make, site) -> None:
+    script = "<script>onbeforeunload = (event) => event.preventDefault()</script>"
+    url = site.page("/", PAGE % "location = '/next'" + script)
+    site.page("/next", "<title>next</title>")
+    async with browser_env(url, viewport=(480, 320)) as env:
+        press = Click(at=(await env.reset()).frame.from_input(100, 30))
+        held = (await env.step(press)).observation
+        assert held.dialog is not None and held.dialog.kind == "beforeunload"
+        assert (await env.step(Dialog(accept=False))).observation.title == "home"
+        await env.step(press)
+        assert (await env.step(Dialog(accept=True))).observation.title == "next"
+
+
+async def test_a_sign_in_of_the_start_is_a_dialog(browser_env: Make, site) -> None:
+    site.page("/", "<title>secret</title>", credentials="ada:lovelace")
+    async with browser_env(site.url("/"), viewport=(480, 320)) as env:
+        held = await env.reset()
+        assert held.dialog is not None and held.dialog.kind == "sign_in"
+        assert (await env.step(Dialog(accept=True, text="ada:lovelace"))).observation.title == "secret"
+
+
+async def test_verify_gets_a_dialog_out_of_the_way(browser_env: Make, site) -> None:
+    task = "<script>window.foveateTask = {instruction: 'x', done: () => window.pressed === 1}</script>"
+    url = site.page("/", PAGE % "window.pressed = 1; alert('saved')" + task)
+    async with browser_env(url, viewport=(480, 320), verify="page") as env:
+        await env.step(Click(at=(await env.reset()).frame.from_input(100, 30)))
+        assert await env.verify() is True
+
+
+async def test_masked_regions_and_secrets_are_black_and_a_secret_goes_where_it_belongs(browser_env: Make, site) -> None:
+    limits = Limits(
+        masks=(PixelBox(300, 200, 320, 220),),
+        secrets={"word": Secret("sesame", ("127.0.0.1",)), "other": Secret("x", ("example.org",))},
+    )
+    async with browser_env(site.page("/", PAGE % ""), viewport=(480, 320), limits=limits) as env:
+        observation = await env.reset()
+        assert not observation.image[200:220, 300:320].any()
+        assert observation.image[230, 310].any()
+        assert observation.encoded is None
+        field = Click(at=observation.frame.from_input(50, 95))
+        await env.step(field)
+        step = await env.step(TypeText(text="{{word}}"))
+        assert step.applied == TypeText(text="{{word}}")
+        assert await env.page.evaluate("field.value") == "sesame"
+        assert not step.observation.image[85:105, 10:150].any()
+        refused = await env.step(TypeText(text="{{other}}"))
+        assert refused.error is not None and "does not belong" in refused.error
