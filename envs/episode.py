@@ -14,7 +14,7 @@ from foveate.actions.browser import BrowserAdapter
 from foveate.actions.errors import BrowserCrashed, NavigationFailed, UnsupportedAction
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits, Target
-from foveate.actions.schema import Action, Wait
+from foveate.actions.schema import KEYBOARD_KINDS, POINTER_KINDS, Action, Wait
 from foveate.envs.background import Background
 from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObservation, Step, Viewport
 from foveate.envs.browsing import Browsing
@@ -229,7 +229,10 @@ class Episode:
         self.tabs.sent()
         if error is not None or isinstance(action, Wait):
             config = replace(config, onset_s=0.0)  # nothing is expected to begin
-        observation = await self._look(await self._rest(config, began_s, time.monotonic()))
+        times = await self._rest(config, began_s, time.monotonic())
+        if applied is not None and applied.kind in POINTER_KINDS | KEYBOARD_KINDS and not self.tabs.halted():
+            await self._overlays.look_for_list(self.tabs.current)
+        observation = await self._look(times)
         return Step(observation, applied=applied, error=error)
 
     async def inspect(self, action: Action) -> Target | None:

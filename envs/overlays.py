@@ -10,7 +10,19 @@ import numpy as np
 from foveate.actions.errors import UnsupportedAction
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits, Target
-from foveate.actions.schema import Action, Click, Dialog, NewTab, Press, SwitchTab, TypeText, Wait
+from foveate.actions.schema import (
+    Action,
+    Click,
+    Dialog,
+    Move,
+    NewTab,
+    Press,
+    Scroll,
+    SelectOption,
+    SwitchTab,
+    TypeText,
+    Wait,
+)
 from foveate.envs.base import EventKind, Image, PendingDialog
 from foveate.envs.dialog_drawing import DialogLayout, draw
 from foveate.envs.dialogs import Dialogs, Held
@@ -75,6 +87,9 @@ class Overlays:
 
     async def show(self, tab: Tab, image: Image, frame: Frame) -> Shown:
         """Draw what waits onto a captured picture and hide what must not be seen."""
+        if tab.selects.open is not None and self.held(tab.page) is None:
+            await tab.selects.check()
+            image = tab.selects.draw(image, frame)
         hidden = blank(image, (*self._limits.masks, *await self._secret_boxes(tab, frame)))
         held = self.held(tab.page)
         if held is None:
@@ -104,7 +119,7 @@ class Overlays:
         if held is None:
             if isinstance(action, Dialog):
                 raise UnsupportedAction("no dialog waits for an answer")
-            return None
+            return await self._apply_to_list(tab, action, frame)
         if isinstance(action, Wait | SwitchTab | NewTab):
             return None
         answer: Dialog | None = None
@@ -128,6 +143,38 @@ class Overlays:
         filled = None if answer.text is None else fill(self._limits, answer.text, held.origin)
         await self._dialogs.answer(tab.page, answer.model_copy(update={"text": filled}))
         return answer if answer.text is None else answer.model_copy(update={"text": self._masked(answer.text)})
+
+    async def _apply_to_list(self, tab: Tab, action: Action, frame: Frame) -> Action | None:
+        """Do an action where a drop-down list is open, or choose from a closed one; None where it is for the page."""
+        selects = tab.selects
+        if isinstance(action, SelectOption):
+            return await selects.select(action, frame)
+        if selects.open is None:
+            return None
+        chosen: SelectOption | None = None
+        match action:
+            case Click(at=at) if at is not None:
+                chosen = await selects.click(at, frame)
+            case Scroll(dy=dy):
+                selects.scroll(dy)
+            case Press(keys=keys, presses=presses):
+                for _ in range(presses):
+                    if selects.open is not None:
+                        chosen = await selects.press(keys, frame)
+            case TypeText(text=text):
+                chosen = await selects.type(text, frame)
+            case Move() | Wait():
+                return None
+            case _:
+                await selects.close()
+                return None
+        return chosen or action
+
+    async def look_for_list(self, tab: Tab) -> None:
+        """See whether the last input opened a drop-down list: its picture is drawn by us, not by the browser."""
+        if tab.may_open_list and tab.selects.open is None and await tab.selects.look():
+            tab.cast.stale = True
+            self._emit("select_open", "a drop-down list is open")
 
     async def dismiss(self, page: "Page") -> None:
         """Get a dialog out of the way: an alert is accepted, anything else is cancelled."""

@@ -9,6 +9,7 @@
   const now = performance.now.bind(performance);
   const frame = globalThis.requestAnimationFrame.bind(globalThis);
   const animations = Document.prototype.getAnimations;
+  const activeElement = Reflect.getOwnPropertyDescriptor(Document.prototype, "activeElement").get;
   const LONGEST_MS = 2000;
   const MOST = 64;
   const timers = new Map();
@@ -79,6 +80,12 @@
     return { finite: finite.slice(0, MOST), endless };
   };
 
+  // A native list opens only where the focus is; what lies inside a frame or a shadow root is looked at from outside.
+  const mayOpenList = () => {
+    const active = apply(activeElement, document, []);
+    return active !== null && (["SELECT", "IFRAME", "FRAME"].includes(active.tagName) || active.tagName.includes("-"));
+  };
+
   const answer = () => {
     const at = now();
     const due = [];
@@ -86,7 +93,7 @@
       if (at - entry.root < 60000 && due.length < MOST) due.push([at - entry.root, entry.due - at]);
     }
     const { finite, endless } = animated();
-    return { timers: due, finite, endless, loading: document.readyState === "loading" };
+    return { timers: due, finite, endless, list: mayOpenList() };
   };
 
   // With paint, the answer comes after the next frame's work is done, so that a change made before it is on its way.

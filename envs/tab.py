@@ -16,6 +16,7 @@ from foveate.envs.background import Background
 from foveate.envs.capture import TILE, Picture, Screencast, tile_shape
 from foveate.envs.elements import Elements
 from foveate.envs.masking import SecretFields
+from foveate.envs.selects import Selects
 from foveate.envs.settle import Due, Motion
 
 if TYPE_CHECKING:
@@ -58,9 +59,11 @@ class Tab:
         self.session = session
         self.elements = Elements(page, session)
         self.secrets = SecretFields(limits, self.elements)
+        self.selects = Selects(self.elements)
         self.crashed: str | None = None
         self.closed = False
         self.popups_due: list[float] = []
+        self.may_open_list = False
         self.title = ""
         self.url = page.url
         self._scale = scale
@@ -284,6 +287,7 @@ class Tab:
                     until_s = max(until_s, now_s + left_ms / 1000)
         if answers and self.motion is not None:
             self.motion.endless(self._tiles(answers[0]["endless"], self.motion.shape))
+        self.may_open_list = any(answer["list"] for answer in answers)
         painted_s = max(painted_s, self._due.painted_s)
         self._due = Due(until_s=until_s, asked_s=asked_s, painted_s=painted_s)
 

@@ -6,7 +6,7 @@ import pytest
 
 from foveate.actions.geometry import PixelBox, Point
 from foveate.actions.guard import Limits, Secret
-from foveate.actions.schema import Click, Dialog, Key, Move, Press, TypeText, Wait
+from foveate.actions.schema import Click, Dialog, Key, Move, Press, SelectOption, TypeText, Wait
 from foveate.envs.browser import BrowserEnv
 
 pytestmark = pytest.mark.browser
@@ -131,3 +131,33 @@ async def test_masked_regions_and_secrets_are_black_and_a_secret_goes_where_it_b
         assert not step.observation.image[85:105, 10:150].any()
         refused = await env.step(TypeText(text="{{other}}"))
         assert refused.error is not None and "does not belong" in refused.error
+
+
+SELECT = """<style>body{margin:0}select{position:fixed;left:20px;top:20px;width:160px;height:30px}</style>
+<select id=list onchange="document.title = this.value"><option value=r>Red<option value=g>Green<option value=b>Blue
+</select>
+<title>none</title>"""
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5, 2.0])
+async def test_an_open_list_is_drawn_and_a_click_on_an_option_chooses_it(browser_env: Make, site, scale: float) -> None:
+    async with browser_env(site.page("/", SELECT), viewport=(320, 240), device_scale_factor=scale) as env:
+        first = await env.reset()
+        opened = (await env.step(Click(at=first.frame.from_input(60, 35)))).observation
+        assert "select_open" in [event.kind for event in opened.events]
+        shown = env._now().tabs.current.selects.open
+        assert shown is not None and shown.box is not None
+        box = shown.box
+        third = Point((box.left + box.right) / 2 / opened.frame.width, (box.bottom - 8 * scale) / opened.frame.height)
+        step = await env.step(Click(at=third))
+        assert isinstance(step.applied, SelectOption)
+        assert step.applied.value == "Blue"
+        assert step.observation.title == "b"
+
+
+async def test_an_option_is_selected_by_its_label(browser_env: Make, site) -> None:
+    async with browser_env(site.page("/", SELECT), viewport=(320, 240)) as env:
+        at = (await env.reset()).frame.from_input(60, 35)
+        step = await env.step(SelectOption(at=at, value="Green"))
+        assert step.observation.title == "g"
+        assert (await env.step(SelectOption(at=at, value="Pink"))).error is not None
