@@ -67,7 +67,7 @@ class StepState:
         self.frames.append(frame)
 
     def releases(self, action: Action) -> bool:
-        """Tell whether an action lets go, where the pointer is, of what this decision pressed: that is never dropped."""
+        """Tell whether an action lets go of what this decision pressed, without moving: that is never dropped."""
         done = [outcome.applied for outcome in self.outcomes]
         if isinstance(action, KeyUp):
             return KeyDown(key=action.key) in done
