@@ -170,7 +170,11 @@ class Dialogs:
         page.on("crash", self._closed)
         if not sign_in:
             return
-        session.on("Fetch.requestPaused", lambda event: self._spawn(_go_on(session, event["requestId"])))
+
+        def paused(event: dict[str, Any]) -> None:
+            self._spawn(_go_on(session, event["requestId"]))
+
+        session.on("Fetch.requestPaused", paused)
         session.on("Fetch.authRequired", lambda event: self._note(page, _HeldByServer(session, event)))
         async with asyncio.timeout(LIMIT_S):
             await session.send(
