@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
 from foveate.actions.errors import MissingDependency
 from foveate.agent.training.words import label_text
 from foveate.envs.base import Image
 from foveate.policies.training.samples import Glyph, Label
-from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
 
 SIDE: Final = 448
 """Width and height of a page in pixels: one tile."""

@@ -35,13 +35,13 @@ COMMON: Final = tuple(
     test text theme thread ticket tiger time title toggle token tomorrow tool topic total touch tower track trade train
     travel tree trial turn type under undo unit update upload upper user value vector version video view village visit
     voice volume wallet water week weight west white wide width window winter wire wood world write yellow zero zone
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words is read more easily
 )
 """Lower-case words of three letters or more."""
 
-_ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl fr gl gr pl pr sh sk sl sm sn sp st th tr".split()
-_NUCLEI = "a e i o u a e i o ai ea ee oo ou".split()
-_CODAS = ["", "", "", *"b d g k l m n p r s t x ck ll nd ng nt rk st".split()]
+_ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl fr gl gr pl pr sh sk sl sm sn sp st th tr".split()  # noqa: SIM905
+_NUCLEI = "a e i o u a e i o ai ea ee oo ou".split()  # noqa: SIM905
+_CODAS = ["", "", "", *"b d g k l m n p r s t x ck ll nd ng nt rk st".split()]  # noqa: SIM905
 
 
 def made_up_word(rng: random.Random) -> str:

@@ -45,7 +45,7 @@ class Shape:
     vision_layers: int = 5
     text_width: int = 192
     text_layers: int = 5
-    head: int = 32
+    head: int = 64
     context: int = 2048
 
     @property

@@ -1,5 +1,6 @@
 """What supervised training learns from: a page, the labels on it, and questions with their answers."""
 
+import math
 from dataclasses import dataclass, field
 
 from foveate.envs.base import Image
@@ -37,8 +38,13 @@ class Label:
     target: tuple[float, float, float, float]
 
     @property
+    def whole(self) -> bool:
+        """False where an edge of the page tears it, so that it has no place (NaN)."""
+        return not math.isnan(self.extent[0])
+
+    @property
     def centre(self) -> tuple[float, float]:
-        """x and y of the text's centre, as fractions of the page."""
+        """X and y of the text's centre, as fractions of the page."""
         left, top, right, bottom = self.extent
         return (left + right) / 2, (top + bottom) / 2
 
@@ -50,16 +56,16 @@ class Question:
     Attributes:
         task: The instruction.
         operations: The previous operations as the prompt writes them: lines, or ``None``.
-        answer: The model's whole answer, without the end token.
+        answer: The model's whole answer after the prefill, without the end token.
         label: Which of the page's labels is to be pointed at; None where the answer holds no place.
-        point: x and y that the answer writes, as fractions of the page; None where it holds no place.
+        notes: What the runtime has to say about the last step.
     """
 
     task: str
     operations: str
     answer: str
     label: int | None = None
-    point: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,8 +92,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.add_tokens([AddedToken(piece, special=False, normalized=False) for piece in words])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",  # noqa: S106 - no password
+        pad_token="<|endoftext|>",  # noqa: S106
         clean_up_tokenization_spaces=False,
         model_max_length=2048,
         extra_special_tokens={
