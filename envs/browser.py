@@ -1,6 +1,9 @@
 """A real Chromium as an environment: pixels by DevTools, input by coordinates, settled by frames."""
 
 import asyncio
+import secrets
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,6 +18,7 @@ from foveate.envs.address import check_start, start_address
 from foveate.envs.base import Env, Observation, Resource, Step, Viewport
 from foveate.envs.chromium import Chromium, LaunchOptions
 from foveate.envs.episode import Episode, EpisodeConfig
+from foveate.envs.files import NamedFiles
 from foveate.envs.network import network_flags
 from foveate.envs.settle import SettleConfig
 
@@ -74,6 +78,8 @@ class BrowserEnv(Resource, Env):
         self._asked_to_verify = verify == "page"
         self._brings_task = False
         self._blocked: Counter[str] = Counter()
+        self._files = NamedFiles()
+        self._temporary = Path(tempfile.gettempdir()) / f"foveate-{secrets.token_hex(8)}"  # made by a first download
         self._chromium: Chromium | None = None
         self._episode: Episode | None = None
 
@@ -85,6 +91,7 @@ class BrowserEnv(Resource, Env):
             refusal = self.limits.refusal(self._url)
             if refusal is not None:
                 raise NavigationFailed(f"{self._given}: {refusal}")
+        self._files = await asyncio.to_thread(NamedFiles.check, self.limits.files)
         self._chromium = await self._launch(self._chosen(None).scale)
 
     async def _close(self) -> None:
@@ -94,6 +101,7 @@ class BrowserEnv(Resource, Env):
             if self._chromium is not None:
                 chromium, self._chromium = self._chromium, None
                 await chromium.close()
+            await asyncio.to_thread(shutil.rmtree, self._temporary, ignore_errors=True)
 
     async def _launch(self, scale: float) -> Chromium:
         """Start a browser for a device scale, unless one of that scale runs already."""
@@ -165,7 +173,14 @@ class BrowserEnv(Resource, Env):
         try:
             begun = await Episode.begin(
                 self._chromium.browser,
-                EpisodeConfig(limits=self.limits, settle=self._settle, viewport=chosen, blocked=self._blocked),
+                EpisodeConfig(
+                    limits=self.limits,
+                    settle=self._settle,
+                    viewport=chosen,
+                    files=self._files,
+                    downloads=self.downloads or self._temporary,
+                    blocked=self._blocked,
+                ),
             )
             observation = await begun.load(self._given, self._url)
             instruction = await begun.evaluate(_INSTRUCTION)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from foveate.actions.errors import UnsupportedAction
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits
-from foveate.actions.schema import Action, Back, CloseTab, Forward, Navigate, NewTab, Reload, SwitchTab
+from foveate.actions.schema import Action, Back, CloseTab, Forward, Navigate, NewTab, Reload, SwitchTab, Upload
 from foveate.envs.tabs import Tabs
 
 if TYPE_CHECKING:
@@ -77,9 +77,14 @@ class Browsing:
                 await tabs.switch(index)
             case CloseTab():
                 await tabs.close_current()
+            case Upload():
+                return await tabs.current.uploads.upload(action, frame, self._press)
             case _:
                 raise UnsupportedAction(f"{action.kind} cannot be done here")
         return action
+
+    async def _press(self, x: float, y: float) -> None:
+        await self.attempt(self.page.mouse.click(x, y))
 
     async def _travel(self, by: int) -> None:
         async with asyncio.timeout(_CALL_LIMIT_S):

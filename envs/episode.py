@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from foveate.actions.browser import BrowserAdapter
@@ -19,6 +20,7 @@ from foveate.envs.background import Background
 from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObservation, Step, Viewport
 from foveate.envs.browsing import Browsing
 from foveate.envs.capture import Picture, changed_fraction
+from foveate.envs.files import Downloads, NamedFiles
 from foveate.envs.inspection import inspect
 from foveate.envs.masking import mask_text
 from foveate.envs.network import Network
@@ -45,12 +47,16 @@ class EpisodeConfig:
         limits: What may be reached, default list filled in.
         settle: How long to wait for what.
         viewport: Size of its pages.
+        files: What may be uploaded.
+        downloads: Folder for what pages send.
         blocked: Counts requests that were not sent, by host; shared by the episodes of one environment.
     """
 
     limits: Limits
     settle: SettleConfig
     viewport: Viewport
+    files: NamedFiles
+    downloads: Path
     blocked: Counter[str]
 
 
@@ -84,6 +90,7 @@ class Episode:
         self.tabs = Tabs(
             context,
             limits=config.limits,
+            files=config.files,
             secret=self._secret,
             scale=config.viewport.scale,
             background=self._background,
@@ -98,7 +105,10 @@ class Episode:
             emit=self._emit,
             wake=self._wake,
         )
-        self.tabs.on_open = self._overlays.watch
+        self._downloads = Downloads(
+            config.downloads, spawn=self._background.spawn, on_download=lambda text: self._emit("download", text)
+        )
+        self.tabs.on_open = self._opened
         self.tabs.held_by = lambda tab: self._overlays.held(tab.page) is not None
         self.adapter = BrowserAdapter(Browsing(self.tabs, config.limits, config.settle.budget_s))
         self._frame: Frame | None = None
@@ -130,6 +140,10 @@ class Episode:
             raise
         return episode
 
+    async def _opened(self, tab: Tab) -> None:
+        self._downloads.watch(tab.page, tab.session)
+        await self._overlays.watch(tab)
+
     async def end(self) -> None:
         """Close its pages and end everything that it started; never fails, never hangs."""
         from playwright.async_api import Error
@@ -139,6 +153,7 @@ class Episode:
         if (browser := self._context.browser) is not None:
             browser.remove_listener("disconnected", self._disconnected)
         try:
+            await self._downloads.close()
             await self._background.close()
         finally:
             with contextlib.suppress(Error, TimeoutError):

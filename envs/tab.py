@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from foveate.actions.guard import Limits
 from foveate.envs.background import Background
 from foveate.envs.capture import TILE, Picture, Screencast, tile_shape
 from foveate.envs.elements import Elements
+from foveate.envs.files import NamedFiles, Uploads
 from foveate.envs.masking import SecretFields
 from foveate.envs.selects import Selects
 from foveate.envs.settle import Due, Motion
@@ -36,11 +37,14 @@ class Tab:
         page: Playwright's page.
         session: A DevTools session on it.
         limits: Hold secrets.
+        files: What may be uploaded.
+        attempt: Awaits an input call, but returns at once where a dialog holds it up.
         secret: Name under which the probe answers in the page.
         scale: Device pixels a CSS pixel.
         background: Where work that nobody awaits is kept.
         wake: Called whenever there may be something new to look at.
-        on_navigated: Called with the address, and the reason where it did not load, of each new document.
+        on_navigated: Called with the address of each new document, and whether it failed to load.
+        on_chooser: Called with a sentence when a file chooser has opened.
     """
 
     def __init__(
@@ -49,17 +53,21 @@ class Tab:
         session: "CDPSession",
         *,
         limits: Limits,
+        files: NamedFiles,
+        attempt: Callable[[Awaitable[Any]], Awaitable[None]],
         secret: str,
         scale: float,
         background: Background,
         wake: Callable[[], None],
         on_navigated: Callable[["Tab", str, bool], None],
+        on_chooser: Callable[[str], None],
     ) -> None:
         self.page = page
         self.session = session
         self.elements = Elements(page, session)
         self.secrets = SecretFields(limits, self.elements)
         self.selects = Selects(self.elements)
+        self.uploads = Uploads(page, files, attempt=attempt, on_chooser=on_chooser)
         self.crashed: str | None = None
         self.closed = False
         self.popups_due: list[float] = []

@@ -11,6 +11,7 @@ from foveate.actions.errors import BrowserCrashed, UnsupportedAction
 from foveate.actions.guard import Limits
 from foveate.envs.background import Background
 from foveate.envs.base import EventKind
+from foveate.envs.files import NamedFiles
 from foveate.envs.settle import Due
 from foveate.envs.tab import Tab
 
@@ -27,6 +28,7 @@ class Tabs:
     Args:
         context: Whose pages.
         limits: Hold secrets.
+        files: What may be uploaded.
         secret: Name under which the probe answers in pages.
         scale: Device pixels a CSS pixel.
         background: Where work that nobody awaits is kept.
@@ -39,6 +41,7 @@ class Tabs:
         context: "BrowserContext",
         *,
         limits: Limits,
+        files: NamedFiles,
         secret: str,
         scale: float,
         background: Background,
@@ -51,6 +54,7 @@ class Tabs:
         self.on_open: Callable[[Tab], Awaitable[None]] | None = None
         self._context = context
         self._limits = limits
+        self._files = files
         self._secret = secret
         self._scale = scale
         self._background = background
@@ -160,11 +164,14 @@ class Tabs:
             page,
             session,
             limits=self._limits,
+            files=self._files,
+            attempt=self.attempt,
             secret=self._secret,
             scale=self._scale,
             background=self._background,
             wake=self._wake.set,
             on_navigated=self._navigated,
+            on_chooser=lambda text: self._emit("file_chooser", text),
         )
         page.on("close", lambda _page: self._page_closed(tab))
         tab.begin(self._onset_s)

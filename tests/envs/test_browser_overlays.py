@@ -1,12 +1,14 @@
 """Dialogs, masks and secrets as an episode sees them."""
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from foveate.actions.geometry import PixelBox, Point
 from foveate.actions.guard import Limits, Secret
-from foveate.actions.schema import Click, Dialog, Key, Move, Press, SelectOption, TypeText, Wait
+from foveate.actions.schema import Click, Dialog, Key, Move, Press, SelectOption, TypeText, Upload, Wait
 from foveate.envs.browser import BrowserEnv
 
 pytestmark = pytest.mark.browser
@@ -161,3 +163,27 @@ async def test_an_option_is_selected_by_its_label(browser_env: Make, site) -> No
         step = await env.step(SelectOption(at=at, value="Green"))
         assert step.observation.title == "g"
         assert (await env.step(SelectOption(at=at, value="Pink"))).error is not None
+
+
+async def test_a_named_file_is_uploaded_and_what_a_page_sends_is_kept(browser_env: Make, site, tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    await asyncio.to_thread(note.write_text, "hello")
+    site.page("/file", "")
+    site.pages["/file"].body = "content"
+    site.pages["/file"].headers = {"Content-Disposition": "attachment; filename=a.bin", "Content-Type": "text/x-data"}
+    body = """<style>body{margin:0}input,a{position:fixed;left:0;width:300px;height:40px}a{top:80px}</style>
+    <input type=file id=field onchange="document.title = this.files[0].name"><a href=/file>get</a>"""
+    limits, folder = Limits(files=(str(note),)), tmp_path / "downloads"
+    async with browser_env(site.page("/", body), viewport=(320, 240), limits=limits, downloads=folder) as env:
+        frame = (await env.reset()).frame
+        asked = await env.step(Click(at=frame.from_input(40, 20)))
+        assert "file_chooser" in [event.kind for event in asked.observation.events]
+        assert (await env.step(Upload(paths=("note.txt",)))).observation.title == "note.txt"
+        assert (await env.step(Upload(paths=("other.txt",)))).error is not None
+        events = list((await env.step(Click(at=frame.from_input(40, 100)))).observation.events)
+        for _ in range(10):
+            if any(event.kind == "download" for event in events):
+                break
+            events += (await env.step(Wait(duration_s=0.2))).observation.events
+        assert "a.bin was downloaded (7 bytes)" in [event.text for event in events]
+        assert await asyncio.to_thread((folder / "a.bin").read_text) == "content"
