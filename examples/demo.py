@@ -1,6 +1,7 @@
 """Do the five sample applications in headless Chromium: with scripted answers, then with the bundled model.
 
-    python examples/demo.py [--policy scripted|tiny]... [--max-steps N] [--timeout-s S] [--out DIR] [--browser PATH]
+    python examples/demo.py [--policy scripted|tiny]... [--application NAME]... [--max-steps N] [--timeout-s S]
+                            [--out DIR] [--browser PATH]
 
 Every run is the installed command, ``foveate run ... --json``; its live progress appears on standard error. Each leaves
 a record with a report; an index of all reports and a table come at the end. The scripted answers must do all five
@@ -157,6 +158,7 @@ def options() -> argparse.Namespace:
         description="Do the five sample applications, scripted and with the bundled model."
     )
     parser.add_argument("--policy", action="append", choices=POLICIES, help="only this one; repeatable")
+    parser.add_argument("--application", action="append", choices=tuple(TASKS), help="only this one; repeatable")
     parser.add_argument("--max-steps", type=int, default=8, help="steps that the model may take (8)")
     parser.add_argument("--timeout-s", type=float, default=120.0, help="seconds that a run may take (120)")
     parser.add_argument("--out", type=Path, help="where the records go: a new folder (runs/demo/<time>)")
@@ -173,7 +175,7 @@ def main() -> int:
     out = out.resolve()
     runs = []
     for policy in args.policy or POLICIES:
-        for application in TASKS:
+        for application in args.application or TASKS:
             print(f"\n{policy}: {application}: {TASKS[application]}", file=sys.stderr, flush=True)
             runs.append(run(application, policy, out / f"{policy}-{application}", args))
     console = Console(width=None if sys.stdout.isatty() else 110)

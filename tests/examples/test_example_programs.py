@@ -93,7 +93,10 @@ def test_the_demo_does_all_five_with_scripted_answers(tmp_path: Path, chromium: 
 
 
 def test_the_demo_fails_where_a_run_cannot_be_done(tmp_path: Path) -> None:
-    done = ran(tmp_path, "demo", "--policy", "scripted", "--out", tmp_path / "demo", "--browser", "/no/such/browser")
+    done = ran(
+        tmp_path, "demo", "--policy", "scripted", "--application", "todo", "--out", tmp_path / "demo",
+        "--browser", "/no/such/browser",
+    )  # fmt: skip
     assert done.returncode == 3, done.stdout + done.stderr
     assert "/no/such/browser" in done.stderr
 
