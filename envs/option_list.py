@@ -148,13 +148,19 @@ class OptionList:
 
     # Input ----------------------------------------------------------------------------------------------------------
 
-    def clicked(self, point: Point, frame: Frame) -> Reply:
-        """Press at a place: a row is chosen, beside the list it closes, on a heading nothing happens."""
+    def row_at(self, point: Point, frame: Frame) -> Row | None:
+        """Give the line that is drawn at a place; None beside the list."""
         column, line = frame.pixel(point)
         box = self._box
         if box is None or not (box.left <= column < box.right and box.top <= line < box.bottom):
+            return None
+        return self.rows[min(self._first + (line - box.top) // self._row_height, len(self.rows) - 1)]
+
+    def clicked(self, point: Point, frame: Frame) -> Reply:
+        """Press at a place: a row is chosen, beside the list it closes, on a heading nothing happens."""
+        row = self.row_at(point, frame)
+        if row is None:
             return "close"
-        row = self.rows[min(self._first + (line - box.top) // self._row_height, len(self.rows) - 1)]
         return row if row.offered else None
 
     def scrolled(self, notches: float) -> None:

@@ -1,21 +1,26 @@
 """What stands between a captured page and what is shown of it: a dialog that waits, masks, blanked secrets."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
-from foveate.actions.errors import UnsupportedAction
-from foveate.actions.geometry import Frame
+from foveate.actions.errors import OutOfFrame, UnsupportedAction
+from foveate.actions.geometry import Frame, Point, points_of
 from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import (
+    KEYBOARD_KINDS,
+    POINTER_KINDS,
     Action,
     Click,
     Dialog,
+    KeyUp,
     Move,
     NewTab,
+    PointerDown,
+    PointerUp,
     Press,
     Scroll,
     SelectOption,
@@ -26,6 +31,7 @@ from foveate.actions.schema import (
 from foveate.envs.base import EventKind, Image, PendingDialog
 from foveate.envs.dialog_drawing import DialogLayout, draw
 from foveate.envs.dialogs import Dialogs, Held
+from foveate.envs.inspection import inspect
 from foveate.envs.masking import blank, fill, mask_text
 from foveate.envs.tab import Tab
 
@@ -107,10 +113,45 @@ class Overlays:
     def target(self, tab: Tab) -> Target | None:
         """Tell what an action would act on where a dialog waits."""
         held = self.held(tab.page)
-        return None if held is None else Target(role="dialog", name=held.pending.message[:200], origin=held.origin)
+        if held is None:
+            return None
+        return Target(role="dialog", name=self._masked(held.pending.message)[:200], origin=held.origin)
 
-    async def apply(self, tab: Tab, action: Action, frame: Frame) -> Action | None:
-        """Do an action where a dialog waits; None where none does, or the action passes by it.
+    async def inspect(
+        self, tab: Tab, action: Action, frame: Frame, cursor: tuple[float, float] | None
+    ) -> Target | None:
+        """Tell what an action would act on: a dialog, an option of an open list, else an element of the page.
+
+        Args:
+            tab: The current page.
+            action: Its points are of ``frame``.
+            frame: The Env's own last Frame.
+            cursor: Where the pointer is, in CSS pixels, for actions without a point.
+        """
+        if self.held(tab.page) is not None:
+            return self.target(tab)
+        found: Target | None = None
+        if tab.selects.open is not None and action.kind in POINTER_KINDS | KEYBOARD_KINDS:
+            points = points_of(action)
+            point = points[0] if points else _under(cursor, frame)
+            found = await tab.selects.target(None if action.kind in KEYBOARD_KINDS else point, frame)
+        if found is None:
+            found = await inspect(tab.elements, action, frame, cursor)
+        if found is None or not self._limits.secrets:
+            return found
+        name, address = found.name, found.form_address
+        return replace(found, name=name and self._masked(name), form_address=address and self._masked(address))
+
+    async def apply(
+        self, tab: Tab, action: Action, frame: Frame, cursor: tuple[float, float] | None = None
+    ) -> Action | None:
+        """Do an action where a dialog waits or a list is open; None where none is, or the action passes by it.
+
+        Args:
+            tab: The current page.
+            action: Its points are of ``frame``.
+            frame: The Env's own last Frame.
+            cursor: Where the pointer is, in CSS pixels, for a click without a point.
 
         Raises:
             UnsupportedAction: If the dialog keeps it from being done.
@@ -119,7 +160,7 @@ class Overlays:
         if held is None:
             if isinstance(action, Dialog):
                 raise UnsupportedAction("no dialog waits for an answer")
-            return await self._apply_to_list(tab, action, frame)
+            return await self._apply_to_list(tab, action, frame, cursor)
         if isinstance(action, Wait | SwitchTab | NewTab):
             return None
         answer: Dialog | None = None
@@ -132,7 +173,8 @@ class Overlays:
                     raise UnsupportedAction("a dialog waits: press one of its buttons, or answer it")
                 answer = answer.model_copy(update={"text": held.text}) if answer.text is not None else answer
             case TypeText(text=text) if held.has_field:
-                answer = held.typed(fill(self._limits, text, held.origin))
+                fill(self._limits, text, held.origin)  # a secret that does not belong is refused before it is answered
+                answer = held.typed(text)  # the field holds placeholders, so that no part of a value is ever drawn
             case Press(keys=keys, presses=presses):
                 for _ in range(presses):
                     answer = answer or held.pressed(keys)
@@ -144,7 +186,9 @@ class Overlays:
         await self._dialogs.answer(tab.page, answer.model_copy(update={"text": filled}))
         return answer if answer.text is None else answer.model_copy(update={"text": self._masked(answer.text)})
 
-    async def _apply_to_list(self, tab: Tab, action: Action, frame: Frame) -> Action | None:
+    async def _apply_to_list(
+        self, tab: Tab, action: Action, frame: Frame, cursor: tuple[float, float] | None
+    ) -> Action | None:
         """Do an action where a drop-down list is open, or choose from a closed one; None where it is for the page."""
         selects = tab.selects
         if isinstance(action, SelectOption):
@@ -153,8 +197,9 @@ class Overlays:
             return None
         chosen: SelectOption | None = None
         match action:
-            case Click(at=at) if at is not None:
-                chosen = await selects.click(at, frame)
+            case Click(at=at) | PointerDown(at=at):
+                place = at or _under(cursor, frame)
+                chosen = None if place is None else await selects.click(place, frame)
             case Scroll(dy=dy):
                 selects.scroll(dy)
             case Press(keys=keys, presses=presses):
@@ -163,7 +208,7 @@ class Overlays:
                         chosen = await selects.press(keys, frame)
             case TypeText(text=text):
                 chosen = await selects.type(text, frame)
-            case Move() | Wait():
+            case Move() | Wait() | PointerUp() | KeyUp():
                 return None
             case _:
                 await selects.close()
@@ -191,6 +236,14 @@ class Overlays:
         else:
             self._emit("dialog", f"{pending.kind}: {pending.message}")
         self._wake()
+
+
+def _under(cursor: tuple[float, float] | None, frame: Frame) -> Point | None:
+    """Give the point that the pointer is at, where that lies in the frame."""
+    try:
+        return None if cursor is None else frame.from_input(*cursor)
+    except OutOfFrame:
+        return None
 
 
 def paper(width: int, height: int) -> Image:

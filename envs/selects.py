@@ -13,12 +13,15 @@ How to use this module (one ``Selects`` a page, beside its ``Elements``):
 - ``await selects.select(action, frame)`` does the action itself.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from foveate.actions.errors import OutOfFrame, UnsupportedAction
 from foveate.actions.geometry import Frame, Point
+from foveate.actions.guard import Target
 from foveate.actions.schema import Key, SelectOption
 from foveate.envs.base import Image
+from foveate.envs.inspection import describe
 from foveate.envs.option_list import OptionList, Reply, Row
 
 if TYPE_CHECKING:
@@ -137,6 +140,19 @@ class Selects:
     def draw(self, image: Image, frame: Frame) -> Image:
         """Draw the open list; gives the image itself where none is open."""
         return image if self.open is None else self.open.draw(image, frame)
+
+    async def target(self, point: Point | None, frame: Frame) -> Target | None:
+        """Tell what an action acts on while the list is open: the option at a place, the field for the keyboard.
+
+        None where no list is open and for a place beside it.
+        """
+        if self.open is None or self._element is None:
+            return None
+        row = None if point is None else self.open.row_at(point, frame)
+        if point is not None and row is None:
+            return None
+        field = await describe(self._element) or Target()
+        return field if row is None else replace(field, role="option", name=row.label)
 
     async def close(self) -> None:
         """Close the list; nothing is chosen."""
