@@ -79,7 +79,7 @@ class BrowserEnv(Resource, Env):
         self._brings_task = False
         self._blocked: Counter[str] = Counter()
         self._files = NamedFiles()
-        self._temporary = Path(tempfile.gettempdir()) / f"foveate-{secrets.token_hex(8)}"  # made by a first download
+        self._temporary = Path()
         self._chromium: Chromium | None = None
         self._episode: Episode | None = None
 
@@ -92,6 +92,8 @@ class BrowserEnv(Resource, Env):
             if refusal is not None:
                 raise NavigationFailed(f"{self._given}: {refusal}")
         self._files = await asyncio.to_thread(NamedFiles.check, self.limits.files)
+        folder = Path(await asyncio.to_thread(tempfile.gettempdir))
+        self._temporary = folder / f"foveate-{secrets.token_hex(8)}"  # made by the first download
         self._chromium = await self._launch(self._chosen(None).scale)
 
     async def _close(self) -> None:
