@@ -241,18 +241,21 @@ class Tab:
 
     async def _answers(self, paint: bool) -> tuple[list[Any], float]:
         main = [number for number, frame in self._contexts.items() if frame == self._main_frame]
-        others = [number for number in self._contexts if number not in main][:_MOST_FRAMES]
+        others = [number for number, frame in self._contexts.items() if frame != self._main_frame][:_MOST_FRAMES]
         painted_s = -math.inf
+        answers: list[Any] = []
         if paint and main:
             try:
                 async with asyncio.timeout(_PAINT_LIMIT_S):
-                    if await self._call(main[-1], paint=True) is not None:
-                        painted_s = time.monotonic()
+                    answers = [answer for answer in [await self._call(main[-1], paint=True)] if answer is not None]
             except TimeoutError:
                 pass  # a page that does not paint, or is busy: the plain question below waits for it
+            if answers:
+                painted_s, main = time.monotonic(), []
         async with asyncio.TaskGroup() as group:
             calls = [group.create_task(self._call(number, paint=False)) for number in (*main, *others)]
-        return [answer for call in calls if (answer := call.result()) is not None], painted_s
+        answers += [answer for call in calls if (answer := call.result()) is not None]
+        return answers, painted_s
 
     async def _call(self, context: int, *, paint: bool) -> Any:
         """Call the probe in one document; None where it has none or went away."""
