@@ -21,7 +21,6 @@ from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObser
 from foveate.envs.browsing import Browsing
 from foveate.envs.capture import Picture, changed_fraction
 from foveate.envs.files import Downloads, NamedFiles
-from foveate.envs.inspection import inspect
 from foveate.envs.masking import mask_text
 from foveate.envs.network import Network
 from foveate.envs.overlays import Overlays, paper
@@ -233,7 +232,7 @@ class Episode:
         applied: Action | None = None
         error: str | None = None
         try:
-            applied = await self._overlays.apply(self.tabs.current, action, self._frame)
+            applied = await self._overlays.apply(self.tabs.current, action, self._frame, self.adapter.cursor)
             if applied is None:
                 applied = await self.adapter.apply(action, self._frame)
         except UnsupportedAction as exc:
@@ -254,10 +253,7 @@ class Episode:
         """Tell what lies under the action's point or has the focus; None where unknown."""
         if self._frame is None:
             return None
-        tab = self.tabs.current
-        if self.tabs.halted():
-            return self._overlays.target(tab)
-        return await inspect(tab.elements, action, self._frame, self.adapter.cursor)
+        return await self._overlays.inspect(self.tabs.current, action, self._frame, self.adapter.cursor)
 
     async def evaluate(self, script: str, *, dismiss: bool = False) -> Any:
         """Evaluate something in the first page that answers with more than null; None where none does.
