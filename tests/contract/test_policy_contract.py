@@ -34,7 +34,7 @@ async def scripted(answers: list[str]) -> AsyncIterator[Policy]:
 @asynccontextmanager
 async def internvl(answers: list[str]) -> AsyncIterator[Policy]:
     async with ScriptedEngine(answers) as engine:
-        yield InternVLPolicy("tiny", engine=engine)
+        yield InternVLPolicy("OpenGVLab/InternVL3_5-8B", engine=engine)
         assert engine.opened
 
 
