@@ -285,6 +285,9 @@ class Episode:
     async def _look(self, times: _Times) -> ScreenObservation:
         tab = self.tabs.current
         describing = self._background.spawn(tab.describe())
+        if tab.secrets.any and not self.tabs.halted():
+            await tab.secrets.trace()
+            tab.cast.stale = True  # a frame of before the trace may show the field elsewhere
         picture = await self._picture(tab)
         await describing
         height, width = picture.image.shape[:2]

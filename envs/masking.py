@@ -4,8 +4,9 @@ How to use this module (one ``SecretFields`` a page, beside its ``Elements``):
 
 - ``await fields.text_for(text)`` before text is typed, once for each stretch between Tabs and Enters: fills the
   placeholders in and remembers the field; raises where a secret does not belong.
-- ``boxes = await fields.boxes(frame)`` at each capture, then ``blank(image, (*masks_in(limits, frame), *boxes))``; a
-  picture that was changed (``is not image``) has no ``encoded`` form.
+- ``if fields.any: await fields.trace()``, a fresh capture, ``boxes = await fields.boxes(frame)`` (with ``held=True``
+  where a dialog holds the page), then ``blank(image, (*limits.masks, *boxes))``; a picture that was changed
+  (``is not image``) has no ``encoded`` form.
 - ``mask_text(limits, text)`` for addresses, titles and event texts.
 
 A value that a page shows anywhere else (an echo, a list of what was typed, a field that a later page fills by itself)
@@ -120,6 +121,7 @@ class SecretFields:
         self._elements = elements
         self._fields: list[Element] = []
         self._last: tuple[Quad, ...] = ()
+        self._before: tuple[Quad, ...] = ()
 
     async def text_for(self, text: str) -> str:
         """Give the text to type for one that may hold placeholders, and remember the field that has the focus.
@@ -141,6 +143,7 @@ class SecretFields:
             if not await element.call(_EDITABLE):
                 raise UnsupportedAction("no text field has the focus: click the field first; no secret was typed")
             kept = await self._remember(element)
+            self._last = (*self._last, *await element.quads())  # a dialog may hold the page before it is asked again
         except (Error, TimeoutError) as exc:
             raise UnsupportedAction("the page went away: no secret was typed") from exc
         finally:
@@ -156,11 +159,30 @@ class SecretFields:
         self._fields.append(element)
         return True
 
-    async def boxes(self, frame: Frame) -> tuple[PixelBox, ...]:
+    @property
+    def any(self) -> bool:
+        """True where a field is remembered, so that pictures must be taken between ``trace`` and ``boxes``."""
+        return bool(self._fields)
+
+    async def trace(self) -> None:
+        """Note where the fields are before a picture is taken: one that moves meanwhile is blanked all the way."""
+        self._before = await self._find()
+
+    async def boxes(self, frame: Frame, *, held: bool = False) -> tuple[PixelBox, ...]:
         """Find the fields again, in pixels of the frame's image; those of documents that are gone are forgotten.
 
-        Where the page does not answer, because it is busy or held by a dialog, their last places are given.
+        Args:
+            frame: The image's.
+            held: A dialog holds the page, so that it cannot be asked: their last places are given. So they are where
+                a page is too busy to answer.
         """
+        before, self._before = self._before, ()
+        found = self._last if held else await self._find()
+        if len(before) == len(found):
+            return tuple(_pixels((*old, *new), frame) for old, new in zip(before, found, strict=True))
+        return tuple(_pixels(quad, frame) for quad in (*before, *found))
+
+    async def _find(self) -> tuple["Quad", ...]:
         from playwright.async_api import Error
 
         if not self._fields:
@@ -180,7 +202,7 @@ class SecretFields:
             found = [*found, *self._last]
         self._fields = [field for field in self._fields if field not in gone]
         self._last = tuple(found)
-        return tuple(_pixels(quad, frame) for quad in found)
+        return self._last
 
 
 def _is_gone(error: Exception) -> bool:

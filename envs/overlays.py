@@ -108,7 +108,9 @@ class Overlays:
         return Shown(drawn, masked)
 
     async def _secret_boxes(self, tab: Tab, frame: Frame) -> tuple[Any, ...]:
-        return await tab.secrets.boxes(frame) if self._limits.secrets else ()
+        if not self._limits.secrets:
+            return ()
+        return await tab.secrets.boxes(frame, held=self.held(tab.page) is not None)
 
     def target(self, tab: Tab) -> Target | None:
         """Tell what an action would act on where a dialog waits."""

@@ -151,3 +151,23 @@ async def test_a_choice_that_opens_a_dialog_and_a_page_that_leaves_with_its_list
         await env.step(press)
         step = await env.step(Navigate(url=site.url("/next")))
         assert step.observation.title == "next" and step.observation.image.min() == 255
+
+
+async def test_a_field_whose_page_answers_a_secret_with_a_dialog_is_black_behind_it(
+    browser_env: Make, site: Any
+) -> None:
+    page = """<style>*{font:30px monospace;color:#f00;outline:0;caret-color:#fff}body{margin:0;background:#fff}</style>
+    <input id=i autofocus style='position:fixed;left:0;top:270px;width:300px;border:0'
+    oninput="if (this.value.length > 4) alert('long')">"""
+    limits = Limits(secrets={"word": Secret("sesame", ("127.0.0.1",))})
+    async with browser_env(site.page("/", page), viewport=(480, 320), limits=limits) as env:
+        first = await env.reset()
+        await env.step(Click(at=place(first, 50, 285)))
+        held = (await env.step(TypeText(text="{{word}}"))).observation
+        assert held.dialog is not None and held.timing_ms["capture"] < 1500
+        assert not held.image[275:300, 5:290].any()
+        free = held
+        while free.dialog is not None:  # one for each letter too many
+            free = (await env.step(Dialog(accept=True))).observation
+        assert not free.image[275:300, 5:290].any()
+        assert await env.page.evaluate("i.value") == "sesame"

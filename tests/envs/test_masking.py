@@ -118,6 +118,20 @@ async def test_a_field_that_a_secret_was_typed_into_is_black_wherever_it_moves_u
 
 
 @pytest.mark.browser
+async def test_a_field_that_moves_while_a_picture_is_taken_is_black_from_where_it_was_to_where_it_is(
+    seen: Seen, site: Any
+) -> None:
+    await seen.page.goto(site.page("/", FIELD))
+    await seen.type("{{pin}}")
+    await seen.fields.trace()
+    (place,) = (await seen.picture())[1]
+    await seen.fields.trace()
+    await seen.page.evaluate("i.style.cssText='position:absolute;left:0;top:200px'")
+    (moved,) = await seen.fields.boxes(Frame(width=800, height=600, extent=(400.0, 300.0)))
+    assert moved.top == place.top and moved.bottom > 400 and moved.left == place.left
+
+
+@pytest.mark.browser
 async def test_a_secret_field_in_a_frame_of_another_process_is_black(seen: Seen, site: Any, foreign: Any) -> None:
     page = seen.page
     inner = site.page("/in", FIELD + "<div style='height:2000px'></div>")
