@@ -6,9 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from foveate.envs.base import Image
-from foveate.policies.training.samples import Glyph, Label
-
-_NOWHERE = (float("nan"),) * 4
+from foveate.policies.training.samples import NOWHERE, Glyph, Label
 
 
 def _moved(label: Label, dx: float, dy: float) -> Label:
@@ -16,9 +14,9 @@ def _moved(label: Label, dx: float, dy: float) -> Label:
     left, top, right, bottom = label.extent
     x, y = (left + dx) % 1.0, (top + dy) % 1.0
     glyphs = tuple(Glyph(glyph.char, (glyph.x + dx) % 1.0, (glyph.y + dy) % 1.0) for glyph in label.glyphs)
-    if x + right - left >= 1.0 or y + bottom - top >= 1.0:
-        return replace(label, glyphs=glyphs, extent=_NOWHERE, target=_NOWHERE)
-    return replace(label, glyphs=glyphs, extent=(x, y, x + right - left, y + bottom - top), target=_NOWHERE)
+    if not label.whole or x + right - left >= 1.0 or y + bottom - top >= 1.0:
+        return replace(label, glyphs=glyphs, extent=NOWHERE, target=NOWHERE)
+    return replace(label, glyphs=glyphs, extent=(x, y, x + right - left, y + bottom - top), target=NOWHERE)
 
 
 def varied(rng: random.Random, image: Image, labels: tuple[Label, ...]) -> tuple[Image, tuple[Label, ...]]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -65,7 +66,9 @@ def _tokenizer() -> Tokenizer:
 
 
 def _id(token: str) -> int:
-    number: int = _tokenizer().token_to_id(token)
+    number = _tokenizer().token_to_id(token)
+    if number is None:
+        raise ValueError(f"the tokenizer has no token {token!r}")
     return number
 
 
@@ -140,7 +143,7 @@ def _glyphs_in(text: str, label: Label) -> dict[int, tuple[float, float]]:
     return {offset: (glyph.x, glyph.y) for offset, glyph in zip(at, label.glyphs, strict=True)}
 
 
-def _read(labels: Sequence[Label], shape: Shape) -> tuple["np.ndarray", "np.ndarray", "np.ndarray"]:  # type: ignore[type-arg]
+def _read(labels: Sequence[Label], shape: Shape) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Give the targets of characters and centres (patches) and of places (cells)."""
     chars = np.full((shape.patches**2, SLOTS), NO_CHAR, np.int64)
     centres = np.full((shape.patches**2, 2), np.nan, np.float32)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from foveate.envs.base import Image
 
+NOWHERE = (math.nan, math.nan, math.nan, math.nan)
+"""The extent and target of a label that is not wholly in view."""
+
 
 @dataclass(frozen=True, slots=True)
 class Glyph:

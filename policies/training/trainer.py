@@ -133,6 +133,8 @@ class Trainer:
         """Train for a stage; goes on with an interrupted one where its state was saved."""
         optimisers = self.optimisers(stage)
         step, elapsed = self._resume(stage, optimisers)
+        if elapsed >= stage.minutes * 60:
+            return
         started = time.monotonic() - elapsed
         saved = time.monotonic()
         for batch in batches:
