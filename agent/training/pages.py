@@ -52,9 +52,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
         path = Path(folder) / name
         if path.exists():
             return ImageFont.truetype(str(path), size, layout_engine=ImageFont.Layout.BASIC)
-    raise MissingDependency(
-        f"no font {name} in {' or '.join(_FONT_FOLDERS)}: apt install fonts-dejavu fonts-liberation"
-    )
+    raise MissingDependency(f"the font {name}", "apt install fonts-dejavu fonts-liberation")
 
 
 def _write(text: str, name: str, size: float) -> _Written:
