@@ -87,13 +87,14 @@ class Agent:
         self._stopped = False
         opened_env = not self._env.opened
         opened_policy = not self._policy.opened
+        lent_folder = self._env.downloads is None
         listening = Listening(self._listeners)
         recorder: Recorder | None = None
         try:
             if self._record is not None:
                 recorder = Recorder(self._record, limits=self._env.limits)
                 await recorder.open(self._head(task, seed, episode))
-                if self._env.downloads is None:
+                if lent_folder:
                     self._env.downloads = recorder.downloads
             try:
                 await self._policy.open()
@@ -104,6 +105,8 @@ class Agent:
             return await self._episode(task, seed, episode, recorder, listening)
         finally:
             self._rollout = None
+            if lent_folder:
+                self._env.downloads = None
             try:
                 if opened_env:
                     await self._env.close()
@@ -189,11 +192,10 @@ class Agent:
         with suppress(RecordError):  # the first error is the one to tell
             await self._end(result, recorder, listening)
 
-    @staticmethod
-    async def _end(result: Result, recorder: Recorder | None, listening: Listening) -> None:
+    async def _end(self, result: Result, recorder: Recorder | None, listening: Listening) -> None:
         listening.ended(result)
         if recorder is not None:
-            await recorder.close(result)
+            await recorder.close(result, self._env.versions)
 
     def _ruling_guard(self) -> Guard:
         if self._guard is None:
@@ -209,8 +211,7 @@ class Agent:
             names.append(type(policy).__name__)
             model = model or getattr(policy, "model", None)
             policy = getattr(policy, "policy", None)
-        start = getattr(self._env, "start", None)
-        env = type(self._env).__name__ + (f" {start}" if start else "")
+        env = type(self._env).__name__ + (f" {self._env.start}" if self._env.start else "")
         return EpisodeHead(
             task=self._env.limits.mask_secrets(task or ""),
             env=self._env.limits.mask_secrets(env),

@@ -6,9 +6,11 @@ import os
 import platform
 import re
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from foveate.actions.errors import RecordError, UsageError
@@ -131,8 +133,12 @@ class Recorder:
         """
         await self._open_writer().done(lambda: self._append(RecordedStep.of(line)))
 
-    async def close(self, result: Result) -> None:
+    async def close(self, result: Result, versions: Mapping[str, str] = MappingProxyType({})) -> None:
         """Write the result and the report, and end the thread; does nothing where the record is not open.
+
+        Args:
+            result: How the episode ended.
+            versions: What is known of versions by now and was not when it began, the browser's say.
 
         After a failure that was raised before, what can still be written is, without raising it again.
 
@@ -143,7 +149,7 @@ class Recorder:
         if writer is None:
             return
         try:
-            await writer.done(lambda: self._finish(result, writer.busy_s), limit_s=_REPORT_S, last=True)
+            await writer.done(lambda: self._finish(result, dict(versions), writer.busy_s), limit_s=_REPORT_S, last=True)
         finally:
             writer.close()
             self._recent.clear()
@@ -178,7 +184,7 @@ class Recorder:
             raise
         self._steps += 1
 
-    def _finish(self, result: Result, busy_s: float) -> None:
+    def _finish(self, result: Result, versions: dict[str, str], busy_s: float) -> None:
         if self._lines is not None:
             self._lines.close()
         ended = RecordedResult(
@@ -190,10 +196,13 @@ class Recorder:
             steps=result.steps,
             seconds=round(result.trajectory.seconds, 3),
         )
-        task = self._head.task or writable(
-            result.trajectory.task
-        )  # an environment's own instruction is known after the reset
-        last = {"task": task, "result": ended, "writing_ms": round(busy_s * 1000, 1)}
+        last = {
+            "task": self._head.task
+            or writable(result.trajectory.task),  # an environment's own is known after the reset
+            "versions": self._head.versions | versions,
+            "result": ended,
+            "writing_ms": round(busy_s * 1000, 1),
+        }
         self._write_head(self._head.model_copy(update=last))
         with contextlib.suppress(OSError):
             self.downloads.rmdir()  # only where nothing was downloaded

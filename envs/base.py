@@ -326,6 +326,16 @@ class Env(Protocol):
     downloads: Path | None = None
 
     @property
+    def start(self) -> str | None:
+        """Where an episode begins, for the record; None in a world without addresses."""
+        return None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of what it drives, by name, as far as they are known; for the record."""
+        return {}
+
+    @property
     def opened(self) -> bool:
         """True while it is open."""
         raise NotImplementedError

@@ -53,7 +53,7 @@ class BrowserEnv(Resource, Env):
 
     def __init__(
         self,
-        url: str | None = None,
+        url: str | Path | None = None,
         *,
         viewport: Viewport | tuple[int, int] | None = None,
         device_scale_factor: float = 1.0,
@@ -68,8 +68,8 @@ class BrowserEnv(Resource, Env):
             raise UsageError(f"verify is 'page' or nothing, not {verify!r}")
         self.instruction: str | None = None
         self.downloads = downloads
-        self._given = url
-        self._url = None if url is None else start_address(url)
+        self._given = None if url is None else str(url)
+        self._url = None if self._given is None else start_address(self._given)
         self.limits = (limits if limits is not None else Limits()).for_start(self._url)
         self._viewport = viewport if viewport is None or isinstance(viewport, Viewport) else Viewport(*viewport)
         self._scale = device_scale_factor
@@ -124,6 +124,16 @@ class BrowserEnv(Resource, Env):
         return replace(size, scale=self._scale) if self._scale != 1.0 else size
 
     # Episodes -------------------------------------------------------------------------------------------------------
+
+    @property
+    def start(self) -> str | None:
+        """The start address, for the record."""
+        return self._url
+
+    @property
+    def versions(self) -> "Mapping[str, str]":
+        """The running browser's version."""
+        return {} if self._chromium is None else {"chromium": self._chromium.browser.version}
 
     @property
     def page(self) -> "Page":

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from foveate.actions.guard import Guard, Limits
 from foveate.actions.schema import Action, Click, Navigate, Respond, Terminate
 from foveate.agent import Agent, Result
 from foveate.agent.listening import Listening
-from foveate.envs.base import Event, Observation, Resource, Viewport
+from foveate.envs.base import Event, Observation, Resource, ScreenObservation, Viewport
 from foveate.envs.fake import Effect, FakeEnv
 from foveate.envs.portal import Portal
 from foveate.policies.base import Decision, Look, Policy, Turn
@@ -147,9 +148,28 @@ async def test_a_folder_in_use_is_refused_before_anything_is_opened(tmp_path: Pa
 
 
 async def test_downloads_go_to_the_record(tmp_path: Path) -> None:
-    env = FakeEnv()
-    await Agent(env, OneByOne(DONE), record=tmp_path / "run").run()
-    assert env.downloads == tmp_path / "run" / "downloads"
+    seen = []
+
+    class Looking(FakeEnv):
+        async def reset(self, **options: Any) -> ScreenObservation:  # type: ignore[override]
+            seen.append(self.downloads)
+            return await super().reset(**options)
+
+    env = Looking()
+    for name in ("one", "two"):
+        await Agent(env, OneByOne(DONE), record=tmp_path / name).run()
+    assert seen == [tmp_path / "one" / "downloads", tmp_path / "two" / "downloads"]
+
+
+async def test_the_record_says_where_it_began_and_with_which_versions(tmp_path: Path) -> None:
+    class Versioned(FakeEnv):
+        start = "https://fake.example/"
+        versions = {"chromium": "1.2"}  # noqa: RUF012
+
+    await Agent(Versioned(), OneByOne(DONE), record=tmp_path / "run").run()
+    head = json.loads((tmp_path / "run" / "episode.json").read_text())
+    assert head["env"] == "Versioned https://fake.example/" and head["versions"]["chromium"] == "1.2"
+    assert {"foveate", "python"} <= set(head["versions"])
 
 
 async def test_a_listener_that_fails_or_hangs_never_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> None:
