@@ -22,7 +22,7 @@ from foveate.actions.schema import Action, Click
 from foveate.agent.training.make_tiny import TEST_SEEDS
 from foveate.agent.training.pages import draw_page
 from foveate.agent.training.tasks import WITHOUT_PLACE, point_at
-from foveate.agent.training.web_pages import Page, draw_web_pages
+from foveate.agent.training.web_pages import Page, draw_web_pages, load_pages, save_pages
 from foveate.envs.base import Image, ScreenObservation
 from foveate.policies.base import Decision, Outcome, Turn
 from foveate.policies.internvl import InternVLPolicy
@@ -167,10 +167,19 @@ async def _ask(
     return decision.actions[0]
 
 
-async def run(model: str, pages: int, browser_pages: int) -> dict[str, object]:
-    """Examine a model on drawn pages and on pages that Chromium draws."""
+def web_pages(count: int, kept: Path | None = None) -> list[Page]:
+    """Draw held-out pages with Chromium; ``kept`` is a folder that they are taken from, or left in for next time."""
+    if kept is not None and kept.is_dir():
+        return load_pages(kept)[:count]
+    pages = list(draw_web_pages(range(TEST_SEEDS, TEST_SEEDS + count)))
+    if kept is not None:
+        save_pages(kept, iter(pages))
+    return pages
+
+
+async def run(model: str, pages: int, web: list[Page]) -> dict[str, object]:
+    """Examine a model on drawn pages and on pages that Chromium drew."""
     drawn = (draw_page(random.Random(TEST_SEEDS + seed)) for seed in range(pages))  # noqa: S311
-    web = await asyncio.to_thread(lambda: list(draw_web_pages(range(TEST_SEEDS, TEST_SEEDS + browser_pages))))
     async with InternVLPolicy(model, engine="torch", device="cpu") as policy:
         first = await examine(policy, drawn)
         second = await examine(policy, web)
@@ -183,9 +192,10 @@ def main() -> None:
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--pages", type=int, default=400)
     parser.add_argument("--browser-pages", type=int, default=130)
+    parser.add_argument("--keep", type=Path, default=None, help="folder of Chromium's pages, filled the first time")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args()
-    found = asyncio.run(run(chosen.model, chosen.pages, chosen.browser_pages))
+    found = asyncio.run(run(chosen.model, chosen.pages, web_pages(chosen.browser_pages, chosen.keep)))
     chosen.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 

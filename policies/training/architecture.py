@@ -131,6 +131,7 @@ def write_checkpoint(folder: Path, model: Any) -> None:
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, do_sample=False
     )
     halved.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     tile = int(model.config.vision_config.image_size[0])
     picture = {
         "do_resize": True,

@@ -1,5 +1,6 @@
 import math
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytestmark = pytest.mark.torch
 
+from foveate.agent.training.examination import blind, past, seen, wilson  # noqa: E402
 from foveate.agent.training.make_tiny import Pages  # noqa: E402
 from foveate.agent.training.pages import draw_page  # noqa: E402
 from foveate.agent.training.shifting import varied  # noqa: E402
 from foveate.agent.training.tasks import ask  # noqa: E402
+from foveate.agent.training.web_pages import draw_web_pages, load_pages, save_pages, write_page  # noqa: E402
 from foveate.policies.internvl import checkpoint as checkpoints  # noqa: E402
 from foveate.policies.internvl.tiling import normalised  # noqa: E402
 from foveate.policies.training.architecture import Shape, new_model, write_checkpoint  # noqa: E402
@@ -193,3 +196,55 @@ def test_batches_are_the_same_for_the_same_seed() -> None:
     first, second = (next(iter(Pages(4, 2, 3, 2))) for _ in range(2))
     fields: list[Any] = [(getattr(first, name), getattr(second, name)) for name in ("pixels", "ids", "chars", "mask")]
     assert all(torch.equal(a, b) for a, b in fields)
+
+
+def test_shares_come_with_wilsons_interval() -> None:
+    low, high = wilson(50, 100)
+    assert (round(low, 3), round(high, 3)) == (0.404, 0.596)
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(0, 10)[0] == 0.0
+    assert 0.2 < wilson(0, 10)[1] < 0.3
+
+
+def test_clicks_that_do_not_look_are_counted() -> None:
+    found = blind([(0.0, 0.0, 0.5, 0.5), (0.4, 0.4, 0.6, 0.6), (0.9, 0.9, 1.0, 1.0)])
+    assert found["random_point"] == pytest.approx((0.25 + 0.04 + 0.01) / 3, abs=1e-4)
+    assert found["best_fixed_point"] == pytest.approx(2 / 3, abs=1e-4)
+
+
+def test_the_past_of_a_question_reads_as_the_loop_writes_it() -> None:
+    from foveate.policies.internvl.prompts import previous_operations
+
+    observation = seen(np.zeros((8, 8, 3), np.uint8))
+    history = past(Question("a", "Step 1: click\nStep 2: type_text", ""), observation)
+    assert previous_operations(history) == "Step 1: click\nStep 2: type_text"
+
+
+def test_pages_that_were_kept_are_read_again(tmp_path: Path) -> None:
+    image, labels = draw_page(random.Random(9))
+    save_pages(tmp_path, iter([(image, labels)]))
+    ((again, same),) = load_pages(tmp_path)
+    assert np.array_equal(again, image)
+    assert [label.text for label in same] == [label.text for label in labels]
+    assert same[0].centre == labels[0].centre
+
+
+def test_a_page_for_chromium_names_every_element_once() -> None:
+    page = write_page(random.Random(2), 8)
+    names = re.findall(r'data-name="([^"]*)"', page)
+    assert 1 <= len(names) <= 8
+    assert len(set(names)) == len(names)
+    assert page == write_page(random.Random(2), 8)
+
+
+@pytest.mark.browser
+def test_chromium_says_where_each_character_stands() -> None:
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    ((image, labels),) = list(draw_web_pages(range(3, 4)))
+    assert image.shape == (448, 448, 3)
+    whole = [label for label in labels if label.whole]
+    assert whole
+    for label in whole:
+        glyph = label.glyphs[0]
+        x, y = int(glyph.x * 448), int(glyph.y * 448)
+        assert image[max(y - 9, 0) : y + 9, max(x - 7, 0) : x + 7].std() > 5
