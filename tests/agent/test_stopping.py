@@ -50,14 +50,19 @@ def test_an_interruption_of_synchronous_code_cancels_what_runs_and_waits_until_i
     cleaned = threading.Event()
 
     async def interrupted() -> None:
+        # Later, so that it reaches the caller while it waits.
+        asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
         try:
-            os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
             cleaned.set()
 
-    with Portal() as portal:
-        with pytest.raises(KeyboardInterrupt):
-            portal.call(interrupted)
-        assert cleaned.is_set()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+    try:
+        with Portal() as portal:
+            with pytest.raises(KeyboardInterrupt):
+                portal.call(interrupted)
+            assert cleaned.is_set()
+    finally:
+        signal.signal(signal.SIGINT, before)

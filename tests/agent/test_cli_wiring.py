@@ -1,0 +1,65 @@
+"""Which parts the command line puts together, and what its guard does."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foveate.actions.guard import Limits
+from foveate.agent.cli import DeviceName, EngineName, RunOptions, policy_named
+from foveate.agent.ending import CODES
+from foveate.agent.record import read_record
+from foveate.policies.internvl import InternVLPolicy
+from foveate.policies.retry import RetryPolicy
+from foveate.policies.scripted import ScriptedPolicy
+
+COMMAND = str(Path(sys.executable).with_name("foveate"))
+
+
+def options(policy: str) -> RunOptions:
+    engine, device = EngineName("auto"), DeviceName("cpu")
+    return RunOptions("https://example.org", None, None, policy, "tiny", engine, device, None, False, None, Limits())
+
+
+def test_a_models_policy_asks_once_more_and_a_script_is_taken_at_its_word(tmp_path: Path) -> None:
+    model = policy_named("internvl", options("internvl"))
+    assert isinstance(model, RetryPolicy)
+    assert isinstance(model.policy, InternVLPolicy)
+    assert model.attempts == 1
+    (tmp_path / "answers.json").write_text('["<action>stop()</action>"]')
+    name = f"scripted:{tmp_path / 'answers.json'}"
+    assert isinstance(policy_named(name, options(name)), ScriptedPolicy)
+
+
+def test_every_status_has_its_exit_code() -> None:
+    assert CODES == {"success": 0, "failure": 1, "truncated": 1, "error": 3, "interrupted": 130}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("flags", "verdict", "uploaded"),
+    [((), "refused", False), (("--confirm", "risky"), "refused", False), (("--confirm", "never"), "allow", True)],
+)
+def test_an_upload_is_done_without_a_person_only_where_nobody_is_to_be_asked(
+    chromium: str, tmp_path: Path, flags: tuple[str, ...], verdict: str, uploaded: bool
+) -> None:
+    (tmp_path / "note.txt").write_text("hello")
+    (tmp_path / "page.html").write_text(
+        "<title>none</title><style>body{margin:0}</style><input type=file style='position:fixed;inset:0' "
+        "onchange='document.title = this.files[0].name'><script>window.foveateTask = "
+        "{instruction: 'send', done: () => document.title === 'note.txt'}</script>"
+    )
+    answers = ["<action>upload(paths=['note.txt'], x=0.1, y=0.1)</action>", "<action>terminate()</action>"]
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    done = subprocess.run(
+        [COMMAND, "run", "--url", "page.html", "--policy", "scripted:answers.json", "--file", "note.txt", "--browser",
+         chromium, "--viewport", "320x240", "--verify", "page", "--record", "out", "--json", *flags],
+        cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["verified"] is uploaded, done.stderr
+    assert done.returncode == (0 if uploaded else 1)
+    first = read_record(tmp_path / "out").steps[0]
+    assert (first.verdict, first.rule) == ((verdict,), ("kind:upload",))
+    assert any("Warning" in note for note in first.notes) is uploaded
