@@ -125,6 +125,7 @@ def write_checkpoint(folder: Path, model: Any) -> None:
     tokenizer = build_tokenizer()
     tokenizer.chat_template = _TEMPLATE
     tokenizer.save_pretrained(folder)
+    _name_for_every_version(folder / "tokenizer_config.json")
     halved = transformers.InternVLForConditionalGeneration(model.config).to(torch.float16)
     halved.load_state_dict({name: value.to(torch.float16) for name, value in model.state_dict().items()})
     halved.generation_config = transformers.GenerationConfig(
@@ -156,6 +157,13 @@ def write_checkpoint(folder: Path, model: Any) -> None:
     )
     tokens = int(model.config.image_seq_length)
     _write_json(folder / "processor_config.json", {"processor_class": "InternVLProcessor", "image_seq_length": tokens})
+
+
+def _name_for_every_version(path: Path) -> None:
+    """Write the tokenizer's class and image tokens as transformers before 5 reads them, too."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    named = {name: settings.pop(name) for name in list(settings) if name.endswith(("_image_token", "video_token"))}
+    _write_json(path, {**settings, "tokenizer_class": "PreTrainedTokenizerFast", "extra_special_tokens": named})
 
 
 def parameters_of(model: Any) -> int:
