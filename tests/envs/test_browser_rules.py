@@ -13,6 +13,7 @@ from foveate.actions.schema import (
     LOOP_KINDS,
     POINTER_KINDS,
     Click,
+    Key,
     Press,
     TypeText,
     Wait,
@@ -87,8 +88,19 @@ async def test_a_timer_that_is_not_waited_for_holds_nothing_up(
         step = await env.step(Click(at=frame.from_input(50, 50)))
         assert step.observation.title != "late", when  # type: ignore[attr-defined]
         assert step.observation.timing_ms["settle"] < 1500
-        step = await env.step(Press(keys=("f2",)))  # type: ignore[arg-type]
+        step = await env.step(Press(keys=(Key.F2,)))
         assert step.observation.timing_ms["settle"] < 1000
+
+
+@pytest.mark.browser
+async def test_a_chord_is_pressed_as_often_as_it_says(browser_env: Make, site: Any) -> None:
+    body = f"{FULL}<button onclick='field.focus()'>go</button><br><input id=field value=abcde>"
+    async with browser_env(site.page("/", body), viewport=(320, 240)) as env:
+        frame = (await env.reset()).frame
+        await env.step(Click(at=frame.from_input(50, 50)))
+        await env.step(Press(keys=(Key.END,)))
+        await env.step(Press(keys=(Key.BACKSPACE,), presses=3))
+        assert await env.page.evaluate("field.value") == "ab"
 
 
 VIDEO = f"""{FULL}<style>video{{position:fixed;left:0;top:120px;width:100px;height:100px}}
