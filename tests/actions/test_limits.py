@@ -256,3 +256,11 @@ def test_limits_are_frozen_and_their_secrets_cannot_be_changed_from_outside() ->
         limits.secrets["c"] = secrets["b"]  # type: ignore[index]
     with pytest.raises(AttributeError):
         limits.allow = ("*",)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("host", ["ü" * 70 + ".example", "ü..example"])
+def test_a_name_that_has_no_ascii_form_is_refused(host: str) -> None:
+    with pytest.raises(UsageError, match="is no host name"):
+        normal_host(host)
+    assert host_of(f"https://{host}/") is None
+    assert not Limits(allow=("*",)).permits_host(host)
