@@ -1,5 +1,6 @@
 """What a browser must keep to, each rule by itself: secrets in addresses, proxies, timers, videos, its kinds."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,9 @@ from foveate.actions.schema import (
     LOOP_KINDS,
     POINTER_KINDS,
     Click,
+    Dialog,
     Key,
+    Navigate,
     Press,
     TypeText,
     Wait,
@@ -90,6 +93,67 @@ async def test_a_timer_that_is_not_waited_for_holds_nothing_up(
         assert step.observation.timing_ms["settle"] < 1500
         step = await env.step(Press(keys=(Key.F2,)))
         assert step.observation.timing_ms["settle"] < 1000
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("held", ["alert('x')", "confirm('x')", "prompt('x')"])
+async def test_an_input_that_opens_a_dialog_is_not_waited_for(browser_env: Make, site: Any, held: str) -> None:
+    body = f'{FULL}<button onclick="{held}">press</button>'
+    async with browser_env(site.page("/", body), viewport=(320, 240)) as env:
+        frame = (await env.reset()).frame
+        observation = (await env.step(Click(at=frame.from_input(50, 50)))).observation
+        assert observation.dialog is not None  # type: ignore[attr-defined]
+        assert observation.timing_ms["dispatch"] < 3000
+        answered = (await env.step(Dialog(accept=False))).observation
+        assert answered.dialog is None  # type: ignore[attr-defined]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("opened", ["fetch('{}')", "new EventSource('{}')"])
+async def test_a_stream_that_an_action_opens_is_not_waited_for(browser_env: Make, site: Any, opened: str) -> None:
+    over, asked = asyncio.Event(), asyncio.Event()
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nAccess-Control-Allow-Origin: *\r\n\r\n"
+        writer.write(f"{head}data: 1\n\n".encode())
+        await writer.drain()
+        asked.set()
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(stream, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        body = f'{FULL}<button onclick="{opened.format(address)}">press</button>'
+        async with browser_env(site.page("/", body), viewport=(320, 240)) as env:
+            frame = (await env.reset()).frame
+            observation = (await env.step(Click(at=frame.from_input(50, 50)))).observation
+            await asyncio.wait_for(asked.wait(), 10)
+            assert "unsettled" not in [event.kind for event in observation.events]
+            assert observation.timing_ms["settle"] < 3000
+        over.set()
+
+
+@pytest.mark.browser
+async def test_a_beacon_is_not_waited_for(browser_env: Make, site: Any) -> None:
+    site.page("/slow", "late", delay_s=4.0)
+    body = f"{FULL}<button onclick=\"navigator.sendBeacon('/slow', 'x')\">press</button>"
+    async with browser_env(site.page("/", body), viewport=(320, 240)) as env:
+        frame = (await env.reset()).frame
+        observation = (await env.step(Click(at=frame.from_input(50, 50)))).observation
+        assert observation.timing_ms["settle"] < 2500
+        assert "/slow" in site.asked
+
+
+@pytest.mark.browser
+async def test_a_task_whose_page_was_left_is_denied_and_not_merely_unknown(browser_env: Make, site: Any) -> None:
+    script = "<script>window.foveateTask = {instruction: 'Press', done: () => true}</script>"
+    site.page("/other", "other")
+    async with browser_env(site.page("/", FULL + script), viewport=(320, 240), verify="page") as env:
+        await env.reset()
+        assert await env.verify() is True
+        await env.step(Navigate(url=site.url("/other")))
+        assert await env.verify() is False
 
 
 @pytest.mark.browser
