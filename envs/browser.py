@@ -224,8 +224,9 @@ class BrowserEnv(Resource, Env):
         try:
             return await episode.step(action)
         except Error as exc:
+            crashed = episode.mapped(exc)  # before it ends, which is a fault of its own
             await self._end_episode()
-            raise episode.mapped(exc) from exc
+            raise crashed from exc
         except BrowserCrashed:
             await self._end_episode()
             raise

@@ -222,11 +222,12 @@ def _first_line(text: str) -> str:
 
 
 def _launch_failure(program: str, text: str) -> str:
-    if "sandbox" in text.lower():
+    if "XServer" in text or "Missing X server" in text or "$DISPLAY" in text:
+        return f"{program} finds no display for its window: leave --headed out, or set DISPLAY"
+    logs = [line for line in text.lower().splitlines() if "<launching>" not in line]  # the flags name the sandbox too
+    if any("sandbox" in line for line in logs):
         return (
             f"{program} cannot use its sandbox here: allow unprivileged user namespaces "
             "(sysctl kernel.unprivileged_userns_clone=1), or run as root in a container"
         )
-    if "Missing X server" in text or "$DISPLAY" in text:
-        return f"{program} finds no display for its window: leave --headed out, or set DISPLAY"
-    return f"{program} did not start: {_first_line(text)}"
+    return f"{program} did not start: {_first_line(text)}; is it a Chromium? Needed: {REMEDY}"

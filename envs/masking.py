@@ -14,9 +14,9 @@ is not found.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus
 
 import numpy as np
 
@@ -72,14 +72,18 @@ def mask_text(limits: Limits, text: str) -> str:
     """Replace every secret's value in a text, as it is and as addresses write it, by its placeholder."""
     if not limits.secrets:
         return text
-    text = limits.mask_secrets(text)
-    forms: dict[str, str] = {}
-    for name, secret in limits.secrets.items():
-        for written in (quote(secret.value, safe=""), quote(secret.value), quote_plus(secret.value)):
-            forms[written] = f"{{{{{name}}}}}"
-    for written in sorted(forms, key=len, reverse=True):
-        text = text.replace(written, forms[written])
-    return text
+    names = {secret.value: name for name, secret in limits.secrets.items()}
+    # Longest first and in one pass, so that a value that begins like another leaves no rest behind.
+    values = sorted(names, key=len, reverse=True)
+    forms = "|".join(f"({''.join(map(_written, value))})" for value in values)
+    return re.sub(forms, lambda match: f"{{{{{names[values[(match.lastindex or 1) - 1]]}}}}}", text)
+
+
+def _written(char: str) -> str:
+    """Give the pattern of a character in an address; browsers escape some and not others, by where it stands."""
+    escaped = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+    blank_too = r"|\+" if char == " " else ""
+    return f"(?:(?i:{escaped})|{re.escape(char)}{blank_too})"
 
 
 def has_secret(limits: Limits, text: str) -> bool:

@@ -109,6 +109,28 @@ async def test_a_page_that_hangs_ends_with_the_budget_and_its_last_frame(browser
         assert (await env.reset()).title == "home"
 
 
+async def test_a_browser_that_does_not_start_is_not_blamed_on_the_sandbox(
+    browser_env: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BrowserCrashed, match=r"/false did not start.*is it a Chromium") as error:
+        await BrowserEnv(browser="false").open()
+    assert "sandbox" not in str(error.value)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(BrowserCrashed, match=r"no display.*leave --headed out"):
+        await browser_env(headless=False).open()
+
+
+async def test_an_error_of_the_browser_in_a_step_is_named(browser_env: Make, site) -> None:
+    async with browser_env(site.page("/", FULL), viewport=(320, 240)) as env:
+        await env.reset()
+        tab = env._now().tabs.current
+        tab.cast.stale = True
+        await tab.session.detach()
+        with pytest.raises(BrowserCrashed, match="the browser failed") as error:
+            await env.step(Click(at=None))
+        assert "episode has ended" not in str(error.value)
+
+
 async def test_nothing_is_left_after_close(browser_env: Make, site) -> None:
     env = browser_env(site.page("/", FULL), viewport=(320, 240))
     await env.open()

@@ -43,6 +43,12 @@ def test_a_secret_in_an_address_is_replaced_however_it_is_written() -> None:
         assert mask_text(LIMITS, f"http://a/?q={written}&r") == "http://a/?q={{pin}}&r"
 
 
+def test_a_secret_is_replaced_in_an_address_of_which_a_browser_escaped_only_some_characters() -> None:
+    limits = Limits(secrets={"pin": Secret("a&<b> ü%", ("127.0.0.1",)), "short": Secret("a&", ("127.0.0.1",))})
+    for written in ("a&%3Cb%3E%20%C3%BC%", "a&%3cb%3e+%c3%bc%25", "a%26<b> ü%", "a&<b>%20%C3%BC%"):
+        assert mask_text(limits, f"http://a/?q={written}z&a&") == "http://a/?q={{pin}}z&{{short}}"
+
+
 @pytest.fixture
 def scale() -> float:
     """Where a test does not say: device scales are told apart by one test for all."""
