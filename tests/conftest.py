@@ -1,8 +1,13 @@
 """What every test may use."""
 
 import shutil
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # a background job of a shell ignores it, and so would every process that the tests interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
