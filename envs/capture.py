@@ -25,8 +25,6 @@ TILE = 16
 _BURST_S = 0.1
 _BURST_FRAMES = 3
 _IDLE_FRAME_S = 0.12
-_REPLACED = "Not attached to an active page"
-"""What Chromium says while the document that it shows is being replaced by another one."""
 
 
 class Session(Protocol):
@@ -166,7 +164,6 @@ class Screencast:
         self._arrived: deque[tuple[float, str]] = deque(maxlen=8)
         self._times: deque[float] = deque(maxlen=_BURST_FRAMES)
         self._owed: deque[int] = deque()
-        self._frame_came = asyncio.Event()
         session.on("Page.screencastFrame", self._frame)
 
     async def start(self) -> None:
@@ -213,28 +210,14 @@ class Screencast:
         before = self.latest
         self._arrived.clear()
         async with asyncio.timeout(limit_s):
-            answer = await self._shot()
+            answer = await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
         picture, difference = await asyncio.to_thread(_read, answer["data"], self._clock(), before)
         self.latest = picture
         self.stale = False
         self._times.clear()
         return picture, difference
 
-    async def _shot(self) -> Any:
-        """Ask for a picture; a document that is being replaced has none, and is asked again when the next one shows."""
-        from playwright.async_api import Error
-
-        while True:
-            self._frame_came.clear()
-            try:
-                return await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
-            except Error as exc:
-                if _REPLACED not in str(exc):
-                    raise
-            await self._frame_came.wait()
-
     def _frame(self, event: Any) -> None:
-        self._frame_came.set()
         now_s = self._clock()
         self._arrived.append((now_s, event["data"]))
         self._times.append(now_s)

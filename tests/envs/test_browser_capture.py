@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from playwright.async_api import Error
 
 from foveate.actions.errors import CaptureFailed
 from foveate.actions.guard import Limits
@@ -124,27 +123,6 @@ async def test_after_a_burst_the_last_frame_is_not_trusted() -> None:
     assert picture.image.shape == (50, 70, 3)
     assert not cast.stale
     await background.close()
-
-
-class Replaced(Session):
-    """A session whose document is being replaced by the next one when it is first asked for a picture."""
-
-    async def send(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        if method == "Page.captureScreenshot" and method not in self.sent:
-            self.sent.append(method)
-            raise Error("Protocol error (Page.captureScreenshot): Not attached to an active page")
-        return await super().send(method, params)
-
-
-async def test_a_document_that_is_being_replaced_is_captured_when_the_next_one_shows() -> None:
-    session = Replaced(grey())
-    cast = Screencast(session, spawn=lambda work: work.close(), clock=time.monotonic, wake=lambda: None)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        capture = group.create_task(cast.capture(5.0))
-        await asyncio.sleep(0)
-        session.frame(grey())
-    assert capture.result()[0].image.shape == (50, 70, 3)
-    assert session.sent == ["Page.captureScreenshot", "Page.captureScreenshot"]
 
 
 async def test_a_page_that_never_gave_a_picture_is_a_failed_capture() -> None:
