@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from foveate.actions.errors import EnvClosed, WrongLoop
+from foveate.actions.errors import EnvClosed, UsageError, WrongLoop
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import Action
@@ -69,14 +69,24 @@ class Viewport:
     """The size that a screen environment is asked to have.
 
     Attributes:
-        width: CSS pixels.
-        height: CSS pixels.
-        scale: Device pixels a CSS pixel.
+        width: CSS pixels, 64 to 8192.
+        height: CSS pixels, 64 to 8192.
+        scale: Device pixels a CSS pixel, 0.5 to 4.
+
+    Raises:
+        UsageError: If one is outside its range, or a side is no whole number.
     """
 
     width: int
     height: int
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, side in (("width", self.width), ("height", self.height)):
+            if not (isinstance(side, int) and 64 <= side <= 8192):
+                raise UsageError(f"a viewport's {name} is a whole number of CSS pixels, 64 to 8192, not {side!r}")
+        if not 0.5 <= self.scale <= 4.0:
+            raise UsageError(f"a device scale factor is 0.5 to 4, not {self.scale!r}: most screens have 1, 1.5 or 2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

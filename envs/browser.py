@@ -47,6 +47,9 @@ class BrowserEnv(Resource, Env):
         downloads: Folder for downloads; None is a temporary one.
         settle: How long to wait for what.
         verify: ``page`` asks the page's own ``window.foveateTask.done()`` at the end.
+
+    Raises:
+        UsageError: If the size, the scale or ``verify`` is not one that it takes.
     """
 
     action_kinds = POINTER_KINDS | KEYBOARD_KINDS | BROWSER_KINDS | LOOP_KINDS | {"wait"}
@@ -72,7 +75,7 @@ class BrowserEnv(Resource, Env):
         self._url = None if self._given is None else start_address(self._given)
         self.limits = (limits if limits is not None else Limits()).for_start(self._url)
         self._viewport = viewport if viewport is None or isinstance(viewport, Viewport) else Viewport(*viewport)
-        self._scale = device_scale_factor
+        self._scale = replace(DEFAULT_VIEWPORT, scale=device_scale_factor).scale
         self._options = LaunchOptions(path=browser, headless=headless, flags=network_flags(self.limits))
         self._settle = settle
         self._asked_to_verify = verify == "page"
