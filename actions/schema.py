@@ -122,7 +122,7 @@ class Key(StrEnum):
 class ActionModel(BaseModel):
     """Base of every action: frozen, without unknown fields, without infinities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 # Pointer ------------------------------------------------------------------------------------------------------------

@@ -7,18 +7,20 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from foveate.actions.errors import FoveateError, RecordError
 from foveate.actions.guard import Guard
 from foveate.agent.budget import Ask, Budget, Confirm, People
 from foveate.agent.listening import Listening
-from foveate.agent.recorder import Recorder
 from foveate.agent.rollout import Rollout
 from foveate.agent.trajectory import EpisodeHead, Listener, Result, Status, Trajectory
 from foveate.envs.base import Env
 from foveate.envs.portal import Portal
 from foveate.policies.base import Policy
+
+if TYPE_CHECKING:
+    from foveate.agent.recorder import Recorder
 
 
 class Agent:
@@ -89,10 +91,9 @@ class Agent:
         opened_policy = not self._policy.opened
         lent_folder = self._env.downloads is None
         listening = Listening(self._listeners)
-        recorder: Recorder | None = None
+        recorder = self._recorder()
         try:
-            if self._record is not None:
-                recorder = Recorder(self._record, limits=self._env.limits)
+            if recorder is not None:
                 await recorder.open(self._head(task, seed, episode))
                 if lent_folder:
                     self._env.downloads = recorder.downloads
@@ -161,7 +162,7 @@ class Agent:
             await self._policy.close()
 
     async def _episode(
-        self, task: str | None, seed: int | None, episode: str | None, recorder: Recorder | None, listening: Listening
+        self, task: str | None, seed: int | None, episode: str | None, recorder: "Recorder | None", listening: Listening
     ) -> Result:
         loop = Rollout(
             self._env, self._policy, guard=self._ruling_guard(), budget=self._budget, people=self._people,
@@ -183,7 +184,7 @@ class Agent:
         return result
 
     async def _break(
-        self, exc: BaseException, trajectory: Trajectory, recorder: Recorder | None, listening: Listening
+        self, exc: BaseException, trajectory: Trajectory, recorder: "Recorder | None", listening: Listening
     ) -> None:
         """Tell and record how far an episode came that an error or a cancellation broke off."""
         result = _broken(exc, trajectory, recorder)
@@ -192,10 +193,17 @@ class Agent:
         with suppress(RecordError):  # the first error is the one to tell
             await self._end(result, recorder, listening)
 
-    async def _end(self, result: Result, recorder: Recorder | None, listening: Listening) -> None:
+    async def _end(self, result: Result, recorder: "Recorder | None", listening: Listening) -> None:
         listening.ended(result)
         if recorder is not None:
             await recorder.close(result, self._env.versions)
+
+    def _recorder(self) -> "Recorder | None":
+        if self._record is None:
+            return None
+        from foveate.agent.recorder import Recorder  # here, so that an import of foveate.agent stays light
+
+        return Recorder(self._record, limits=self._env.limits)
 
     def _ruling_guard(self) -> Guard:
         if self._guard is None:
@@ -232,7 +240,7 @@ def _status(trajectory: Trajectory, verified: bool | None, world_success: bool |
     return "success" if succeeded and verified is not False else "failure"
 
 
-def _broken(exc: BaseException, trajectory: Trajectory, recorder: Recorder | None) -> Result:
+def _broken(exc: BaseException, trajectory: Trajectory, recorder: "Recorder | None") -> Result:
     """Say how an episode ended that an error or a cancellation broke off."""
     cancelled = isinstance(exc, asyncio.CancelledError)
     reason = "person" if cancelled else type(exc).__name__

@@ -84,9 +84,9 @@ def summary(rows: list[dict[str, Any]]) -> str:
     over = [row["name"] for row in late if row["lag_ms"] > 60]
     missed, count = sum(row["missed"] for row in waited), sum(row["count"] for row in waited)
     return (
-        f"Over the {len(late)} kinds of late effect that settling waits for, the median lag is {lag:.0f} ms (budget 60); "
-        f"{len(over)} of them lie above 60 ms on their own. Missed, of all presses whose effect is waited for: {missed} "
-        f"of {count} (budget 1 %). Timers beyond the onset limit of 250 ms are listed and not waited for, by design."
+        f"Over the {len(late)} kinds of late effect that settling waits for, median lag {lag:.0f} ms (budget 60), "
+        f"with {len(over)} of them above 60 ms. Missed, of all presses whose effect is waited for: {missed} of {count} "
+        f"(budget 1 %). Timers beyond the onset limit of 250 ms are listed and not waited for, by design."
     )
 
 
