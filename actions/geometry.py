@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
-from foveate.actions.errors import OutOfFrame
 from pydantic import BaseModel
+
+from foveate.actions.errors import OutOfFrame
 
 ActionT = TypeVar("ActionT", bound=BaseModel)
 

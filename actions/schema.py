@@ -10,8 +10,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias, Union, get_args
 
-from foveate.actions.geometry import Box, Point
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from foveate.actions.geometry import Box, Point
 
 Button: TypeAlias = Literal["left", "right", "middle", "back", "forward"]
 Modifier: TypeAlias = Literal["shift", "control", "alt", "meta"]
