@@ -31,7 +31,7 @@ _COLOURS = ((0, 0, 0), (220, 30, 30), (30, 160, 60), (40, 80, 220), (200, 140, 0
 _IMPORT = """
 import time, numpy, pydantic
 started = time.perf_counter()
-import foveate.agent
+from foveate.agent import Agent
 print((time.perf_counter() - started) * 1e3)
 """
 
@@ -133,7 +133,7 @@ async def _measure(full: bool, browser: str | None, say: Callable[[str], None]) 
         figures["episode"] = await bench.episode(500 if full else 50)
         figures["tiny"] = await bench.tiny(20 if full else 3)
     figures["import_ms"] = _import_ms(7 if full else 3)
-    say(f"import foveate.agent after numpy and pydantic: {figures['import_ms']:.0f} ms")
+    say(f"from foveate.agent import Agent, after numpy and pydantic: {figures['import_ms']:.0f} ms")
     return figures
 
 

@@ -54,8 +54,8 @@ def loop_tables(figures: dict[str, Any]) -> str:
     lines = [
         f"A recorded episode of {episode['steps']} steps: {episode['first_ms']:.0f} ms a step in its second tenth, "
         f"{episode['last_ms']:.0f} ms in its last; memory {episode['memory_first_mb']:.0f} MB and "
-        f"{episode['memory_last_mb']:.0f} MB. `import foveate.agent` takes {figures['import_ms']:.0f} ms more than "
-        "`import numpy, pydantic`."
+        f"{episode['memory_last_mb']:.0f} MB. `from foveate.agent import Agent` takes {figures['import_ms']:.0f} ms more "
+        "than `import numpy, pydantic` (budget 100), `import foveate.agent` alone next to nothing."
     ]
     if tiny:
         names = [
@@ -80,14 +80,20 @@ def summary(rows: list[dict[str, Any]]) -> str:
     """Say how the rows that are waited for stand against the budgets for lag and for missed effects."""
     waited = [row for row in rows if row["waits"] and row["lag_ms"] is not None]
     late = [row for row in waited if not row["name"].startswith("instant")]
-    lag = statistics.median(row["lag_ms"] for row in late)
-    over = [row["name"] for row in late if row["lag_ms"] > 60]
+    looks = [row for row in late if "looks" in row["name"]]
+    plain = [row for row in late if row not in looks]
     missed, count = sum(row["missed"] for row in waited), sum(row["count"] for row in waited)
     return (
-        f"Over the {len(late)} kinds of late effect that settling waits for, median lag {lag:.0f} ms (budget 60), "
-        f"with {len(over)} of them above 60 ms. Missed, of all presses whose effect is waited for: {missed} of {count} "
-        f"(budget 1 %). Timers beyond the onset limit of 250 ms are listed and not waited for, by design."
+        f"Median lag over the {len(plain)} kinds of late effect that settling waits for: {median_lag(plain):.0f} ms "
+        f"(budget 60), {median_lag(looks):.0f} ms on a native button with looks; the slowest kind takes "
+        f"{max(row['lag_ms'] for row in late):.0f} ms. Missed, of all presses whose effect is waited for: {missed} of "
+        f"{count} (budget 1 %). Timers beyond the onset limit of 250 ms are listed and not waited for, by design."
     )
+
+
+def median_lag(rows: list[dict[str, Any]]) -> float:
+    """Give the median of the rows' lags, in ms."""
+    return statistics.median(row["lag_ms"] for row in rows)
 
 
 def table(title: str, rows: list[dict[str, Any]]) -> str:
