@@ -54,8 +54,8 @@ def loop_tables(figures: dict[str, Any]) -> str:
     lines = [
         f"A recorded episode of {episode['steps']} steps: {episode['first_ms']:.0f} ms a step in its second tenth, "
         f"{episode['last_ms']:.0f} ms in its last; memory {episode['memory_first_mb']:.0f} MB and "
-        f"{episode['memory_last_mb']:.0f} MB. `from foveate.agent import Agent` takes {figures['import_ms']:.0f} ms more "
-        "than `import numpy, pydantic` (budget 100), `import foveate.agent` alone next to nothing."
+        f"{episode['memory_last_mb']:.0f} MB. `from foveate.agent import Agent` takes {figures['import_ms']:.0f} ms "
+        "more than `import numpy, pydantic` (budget 100), `import foveate.agent` alone next to nothing."
     ]
     if tiny:
         names = [
