@@ -10,7 +10,7 @@ from foveate.actions.guard import Target
 from foveate.actions.schema import Click, Navigate, TypeText
 from foveate.agent import Agent
 from foveate.agent.recorder import Recorder
-from foveate.agent.trajectory import EpisodeHead, StepLine
+from foveate.agent.trajectory import EpisodeHead, Result, StepLine, Trajectory
 from foveate.envs.base import Event, Observation
 from foveate.envs.fake import Effect, FakeEnv
 from foveate.policies.base import Decision, Outcome, Turn, Usage
@@ -38,6 +38,7 @@ async def test_a_line_tells_every_field_of_its_step(tmp_path: Path) -> None:
         StepLine(3, turn, "frames/0007.png", ("frames/0008.png", None), (seen.frame, seen.frame), 1.5, True, True,
                  {"guard": 1.5, "total": 2.25}, events)
     )  # fmt: skip
+    await recorder.close(Result("truncated", None, "max_steps", None, Trajectory("t")))
     line = json.loads((tmp_path / "run/steps.jsonl").read_text())
     plain = {"kind": "click", "button": "left", "clicks": 1, "modifiers": [], "hold_s": 0.0}
     assert line == {

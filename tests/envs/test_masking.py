@@ -87,7 +87,7 @@ async def seen(page: Any) -> Seen:
 
 FIELD = (
     "<style>*{color:#f00;font:30px monospace;margin:0;border:0;outline:0;caret-color:transparent}</style>"
-    "<input id=i autofocus>"
+    "<input id=i><script>i.focus()</script>"  # autofocus comes with the first frame, maybe after the first key
 )
 
 
