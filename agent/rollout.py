@@ -262,11 +262,16 @@ class Rollout:
     async def _consent(self, action: Action, verdict: Verdict, observation: Observation) -> bool | None:
         """Ask a person; None where nobody answered in time."""
         assert self._people.confirm is not None  # noqa: S101 - asked only where there is somebody
+        limit_s = self._budget.confirm_timeout_s
+        asked_s = time.monotonic()
         try:
-            async with self._interruptible(), asyncio.timeout(self._budget.confirm_timeout_s):
-                return await self._people.confirm(action, verdict, observation)
+            async with self._interruptible(), asyncio.timeout(limit_s):
+                answer = await self._people.confirm(action, verdict, observation)
         except TimeoutError:
             return None
+        if answer is None or time.monotonic() - asked_s > limit_s:  # an answer that comes late is none
+            return None
+        return answer is True  # nothing but True is consent, whatever else a callback gives
 
     async def _act_on_world(self, action: Action) -> Step | None:
         """Step the world; None where a wait was interrupted by the end of the episode."""

@@ -250,6 +250,30 @@ async def test_nobody_answering_in_time_is_a_refusal() -> None:
     assert "nobody answered within 0.05 s" in trajectory.turns[0].outcomes[0].reason
 
 
+@pytest.mark.parametrize("answer", ["no", [0], 1])
+async def test_nothing_but_true_is_consent(answer: object) -> None:
+    async def confirm(action: Action, ruling: object, observation: Observation) -> bool:
+        return answer  # type: ignore[return-value]
+
+    env = FakeEnv()
+    assert verdicts(await run(env, ListPolicy([OpenApp(name="calc")]), people=People(confirm=confirm))) == ["declined"]
+    assert env.actions == []
+
+
+async def test_consent_that_comes_late_is_none() -> None:
+    async def confirm(action: Action, ruling: object, observation: Observation) -> bool:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)
+        return True
+
+    people, budget = People(confirm=confirm), Budget(confirm_timeout_s=0.05)
+    env = FakeEnv()
+    assert verdicts(await run(env, ListPolicy([OpenApp(name="calc")]), people=people, budget=budget)) == ["refused"]
+    assert env.actions == []
+
+
 async def test_with_confirm_never_it_is_done_with_a_warning() -> None:
     env = FakeEnv()
     guard = Guard(Limits(allow=("fake.example",)), ask="never")
