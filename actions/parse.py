@@ -57,6 +57,12 @@ class Answer:
     written: tuple[Written, ...] = ()
 
 
+_JSON_START = re.compile(r"\s*(?:<tool_call>\s*|```(?:json)?\s*)?[{\[]\s*[{\"\]]", re.IGNORECASE)
+_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+_QUOTED = re.compile(r"""(?<![rR])(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
+_ACTION_TAG = re.compile(r"<(?=/?action>)", re.IGNORECASE)
+
+
 def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: frozenset[str] | None = None) -> Answer:
     """Read a model's text as actions; nothing in it is ever executed or looked up by name.
 
@@ -74,7 +80,7 @@ def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: froz
     try:
         if len(text) > MAX_CHARACTERS:
             raise ParseError(f"an answer has at most {MAX_CHARACTERS:,} characters, not {len(text):,}")
-        rest, thought = split_thought(text)
+        rest, thought = split_thought(_shielded(text))
         # Ending tokens are looked for in the tail alone, so that a run of them costs bounded work.
         tail = rest[-2_000:]
         rest = rest[: len(rest) - len(tail)] + _ENDINGS.sub("", tail)
@@ -91,6 +97,18 @@ def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: froz
         operation=draft.operation,
         written=tuple(item.written for item in draft.found),
     )
+
+
+def _shielded(text: str) -> str:
+    """Write the tags inside a text's string literals as escapes, so that they stay what a string says.
+
+    JSON is known by its first characters; of code only ``<action>`` is shielded, for a thought may begin with a call.
+    """
+    if _JSON_START.match(text):
+        return _DOUBLE_QUOTED.sub(lambda literal: literal[0].replace("<", "\\u003c"), text)
+    if starts_call(text.lstrip().split("\n", 1)[0], calls.known):
+        return _QUOTED.sub(lambda literal: _ACTION_TAG.sub(r"\\x3c", literal[0]), text)
+    return text
 
 
 def _read(text: str, reading: Reading) -> Draft:
