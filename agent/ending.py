@@ -37,8 +37,6 @@ CODES: Mapping[Status, int] = {
 _WRONG_FLAGS: type[Any] = typer.BadParameter.__mro__[2]
 """typer's base of every usage error, which it exports under no name that all its versions share."""
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
