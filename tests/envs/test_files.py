@@ -162,6 +162,8 @@ class Kept:
 
     async def press(self) -> str:
         self._told.clear()
+        # Chromium ignores a link pressed again while it still ends the navigation that became the download.
+        await self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         await self.page.mouse.click(20, 20)
         async with asyncio.timeout(20):
             await self._told.wait()
