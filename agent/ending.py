@@ -134,7 +134,8 @@ def _ended(command: Callable[[], object], args: Sequence[str], people: Console) 
         return _without_result(args, "error", type(exc).__name__, FAILED)
     if isinstance(given, Ending):
         return given
-    return Ending(given if isinstance(given, int) else SUCCESS)
+    code = given if isinstance(given, int) else SUCCESS  # --help and --version
+    return _without_result(args, "success" if code == SUCCESS else "error", "done", code)
 
 
 def _wrong_flags(error: Any, args: Sequence[str]) -> str:

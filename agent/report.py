@@ -73,7 +73,9 @@ def _write(file: Path, page: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, page.encode("utf-8", "replace"))
     except OSError as exc:
-        raise RecordError(f"the report {file} cannot be written: {exc.strerror or exc}: choose another file") from exc
+        raise RecordError(
+            f"the report {file} cannot be written: {exc.strerror or exc}: write it elsewhere with --out FILE"
+        ) from exc
     return file
 
 

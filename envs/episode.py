@@ -387,4 +387,8 @@ def _load_failure(given: str, exc: Exception, blocked: str | None) -> str:
         return f"{given} did not load: {found[1].removeprefix('ERR_').replace('_', ' ').lower()} ({found[1]})"
     if "Timeout" in str(exc) or isinstance(exc, TimeoutError):
         return f"{given} did not load: no answer within {_LOAD_LIMIT_S:g} s"
+    if "Download is starting" in str(exc):
+        return (
+            f"{given} did not load: it is a file to download, no page: give the address of a page (HTML, text, picture)"
+        )
     return f"{given} did not load: {str(exc).splitlines()[0]}"

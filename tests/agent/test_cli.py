@@ -130,6 +130,9 @@ def test_help_and_version_are_short_and_list_only_what_is_built(tmp_path: Path) 
     run_help = foveate("run", "--help", cwd=tmp_path).stdout
     for unbuilt in ("desktop", "indoor", "oracle", "lmdeploy", "--flash", "on-demand"):
         assert unbuilt not in run_help
+    for_programs = foveate("run", "--help", "--json", cwd=tmp_path)
+    assert (for_programs.returncode, json.loads(for_programs.stdout)["status"]) == (0, "success")
+    assert "--url" in for_programs.stderr
     version = foveate("--version", cwd=tmp_path)
     assert version.returncode == 0
     assert version.stdout.strip()[0].isdigit()

@@ -88,6 +88,14 @@ async def test_an_unreachable_start_names_the_address_and_the_reason(browser_env
             await env.step(Wait(duration_s=0.0))
 
 
+async def test_a_start_that_is_a_download_is_named_as_one(browser_env: Make, tmp_path: Path) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text("echo hello")
+    async with browser_env(str(script)) as env:
+        with pytest.raises(NavigationFailed, match=r"script\.sh did not load: it is a file to download, no page"):
+            await env.reset()
+
+
 async def test_a_browser_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="--browser /no/such"):
         await BrowserEnv(browser="/no/such").open()
