@@ -10,12 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 from foveate.actions.errors import UsageError
 from foveate.actions.geometry import PixelBox
+from foveate.actions.placeholders import PLACEHOLDER, Placeholders, fold
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """The names of this machine that count as one host."""
-
-PLACEHOLDER = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-"""A secret's placeholder in text, ``{{name}}``."""
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z")
 _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
@@ -25,17 +23,24 @@ _FORBIDDEN_IN_URL = re.compile(r"[\x00-\x20\x7f\\]")
 class Secret:
     """A value that is typed where it belongs and shown nowhere.
 
+    In texts it is replaced in every form that ``actions.placeholders`` lists, wherever it stands, inside longer words
+    too: a value that is an ordinary word takes that word out of every record. One of fewer than four letters, digits
+    or signs is replaced only where it stands alone, with neither letter nor digit beside it.
+
     Attributes:
         value: The text that a placeholder stands for; absent from ``repr``.
         hosts: Hosts (with their subdomains) whose pages may receive it; at least one.
+
+    Raises:
+        UsageError: If the value is empty or blank, or there is no host or one that is none.
     """
 
     value: str = field(repr=False)
     hosts: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not self.value:
-            raise UsageError("a secret's value is empty: leave the secret out or give its value")
+        if not fold(self.value):
+            raise UsageError("a secret's value is empty or blank: leave the secret out or give its value")
         if not self.hosts:
             raise UsageError("a secret belongs to no host: name the hosts whose pages may receive it")
         object.__setattr__(self, "hosts", tuple(normal_host(host) for host in self.hosts))
@@ -62,6 +67,7 @@ class Limits:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     masks: tuple[PixelBox, ...] = ()
     files: tuple[str, ...] = ()
+    _placeholders: Placeholders = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.allow is not None:
@@ -70,6 +76,8 @@ class Limits:
             if not PLACEHOLDER.fullmatch(f"{{{{{name}}}}}"):
                 raise UsageError(f"the secret's name {name!r} is not one: use letters, digits and _")
         object.__setattr__(self, "secrets", MappingProxyType(dict(self.secrets)))
+        values = {name: secret.value for name, secret in self.secrets.items()}
+        object.__setattr__(self, "_placeholders", Placeholders(values))
 
     def for_start(self, start: str | None) -> "Limits":
         """Fill in the default list for a start address, unless there is a list already."""
@@ -133,13 +141,13 @@ class Limits:
         return f"the file {clean} is outside the allowed folders"
 
     def mask_secrets(self, text: str) -> str:
-        """Replace every secret's value in a text by its placeholder."""
-        if not self.secrets:
-            return text
-        names = {secret.value: name for name, secret in self.secrets.items()}
-        # Longest first and in one pass, so that a value that begins like another leaves no rest behind.
-        values = "|".join(re.escape(value) for value in sorted(names, key=len, reverse=True))
-        return re.sub(values, lambda match: f"{{{{{names[match[0]]}}}}}", text)
+        """Replace every secret's value in a text by its placeholder, in every form of ``actions.placeholders``."""
+        return self._placeholders.put(text)
+
+    @property
+    def reach(self) -> int:
+        """How many characters more a text is needed that is to be cut, so that it holds no half of a value then."""
+        return self._placeholders.reach
 
 
 def normal_host(host: str) -> str:

@@ -21,7 +21,6 @@ from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObser
 from foveate.envs.browsing import Browsing
 from foveate.envs.capture import Picture, changed_fraction
 from foveate.envs.files import Downloads, NamedFiles
-from foveate.envs.masking import mask_text
 from foveate.envs.network import Network
 from foveate.envs.overlays import Overlays, paper
 from foveate.envs.settle import SettleConfig, settle
@@ -298,7 +297,7 @@ class Episode:
         image = shown.image
         changed = None if self._image is None else changed_fraction(self._image, image, tab.ignored())
         self._image = image
-        limits = self._limits
+        mask = self._limits.mask_secrets
         self._onlooker = self._background.spawn(self._look_on(tab))
         return ScreenObservation(
             image=image,
@@ -312,9 +311,9 @@ class Episode:
                 "capture": (time.monotonic() - times.settled_s) * 1000,
             },
             encoded=EncodedImage(picture.data, "image/png") if image is picture.image else None,
-            url=mask_text(limits, tab.url),
-            title=mask_text(limits, tab.title),
-            tabs=tuple(mask_text(limits, each.title) for each in self.tabs.list),
+            url=mask(tab.url),
+            title=mask(tab.title),
+            tabs=tuple(mask(each.title) for each in self.tabs.list),
             tab=self.tabs.index,
             cursor=self.adapter.cursor,
             dialog=shown.dialog,
@@ -354,7 +353,7 @@ class Episode:
     # Events ---------------------------------------------------------------------------------------------------------
 
     def _emit(self, kind: EventKind, text: str) -> None:
-        self._events.append(Event(kind, mask_text(self._limits, text)))
+        self._events.append(Event(kind, self._limits.mask_secrets(text)))
 
     def _note_blocked(self, host: str) -> None:
         self._blocked[host] += 1

@@ -1,4 +1,4 @@
-"""What must not be seen: masked regions, fields that hold a secret, secrets in addresses, titles and messages.
+"""What must not be seen in pictures: masked regions, and fields that hold a secret; where secrets may be typed.
 
 How to use this module (one ``SecretFields`` a page, beside its ``Elements``):
 
@@ -7,14 +7,12 @@ How to use this module (one ``SecretFields`` a page, beside its ``Elements``):
 - ``if fields.any: await fields.trace()``, a fresh capture, ``boxes = await fields.boxes(frame)`` (with ``held=True``
   where a dialog holds the page), then ``blank(image, (*limits.masks, *boxes))``; a picture that was changed
   (``is not image``) has no ``encoded`` form.
-- ``mask_text(limits, text)`` for addresses, titles and event texts.
 
 A value that a page shows anywhere else (an echo, a list of what was typed, a field that a later page fills by itself)
-is not found.
+stays in the picture. In texts ``limits.mask_secrets`` finds it.
 """
 
 import math
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -22,7 +20,8 @@ import numpy as np
 
 from foveate.actions.errors import UnsupportedAction
 from foveate.actions.geometry import Frame, PixelBox
-from foveate.actions.limits import PLACEHOLDER, Limits
+from foveate.actions.limits import Limits
+from foveate.actions.placeholders import PLACEHOLDER
 from foveate.envs.base import Image
 
 if TYPE_CHECKING:
@@ -66,24 +65,6 @@ def blank(image: Image, boxes: Iterable[PixelBox]) -> Image:
         return image
     blanked.flags.writeable = False
     return blanked
-
-
-def mask_text(limits: Limits, text: str) -> str:
-    """Replace every secret's value in a text, as it is and as addresses write it, by its placeholder."""
-    if not limits.secrets:
-        return text
-    names = {secret.value: name for name, secret in limits.secrets.items()}
-    # Longest first and in one pass, so that a value that begins like another leaves no rest behind.
-    values = sorted(names, key=len, reverse=True)
-    forms = "|".join(f"({''.join(map(_written, value))})" for value in values)
-    return re.sub(forms, lambda match: f"{{{{{names[values[(match.lastindex or 1) - 1]]}}}}}", text)
-
-
-def _written(char: str) -> str:
-    """Give the pattern of a character in an address; browsers escape some and not others, by where it stands."""
-    escaped = "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
-    blank_too = r"|\+" if char == " " else ""
-    return f"(?:(?i:{escaped})|{re.escape(char)}{blank_too})"
 
 
 def has_secret(limits: Limits, text: str) -> bool:

@@ -32,7 +32,7 @@ from foveate.envs.base import EventKind, Image, PendingDialog
 from foveate.envs.dialog_drawing import DialogLayout, draw
 from foveate.envs.dialogs import Dialogs, Held
 from foveate.envs.inspection import inspect
-from foveate.envs.masking import blank, fill, mask_text
+from foveate.envs.masking import blank, fill
 from foveate.envs.tab import Tab
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class Overlays:
             await self._dialogs.answer(page, Dialog(accept=held.pending.kind == "alert"))
 
     def _masked(self, text: str) -> str:
-        return mask_text(self._limits, text)
+        return self._limits.mask_secrets(text)
 
     def _dialog_changed(self, page: "Page", pending: PendingDialog | None) -> None:
         if pending is None:

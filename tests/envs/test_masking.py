@@ -13,7 +13,7 @@ from foveate.actions.limits import Limits, Secret
 from foveate.envs.capture import decode
 from foveate.envs.chromium import Chromium, LaunchOptions
 from foveate.envs.elements import Elements
-from foveate.envs.masking import SecretFields, blank, fill, mask_text
+from foveate.envs.masking import SecretFields, blank, fill
 
 LIMITS = Limits(
     allow=("*",), secrets={"pin": Secret("s3c ret/ü", ("127.0.0.1",)), "other": Secret("x", ("b.example",))}
@@ -40,13 +40,13 @@ def test_a_secret_is_filled_in_only_for_an_origin_that_it_belongs_to_and_never_t
 
 def test_a_secret_in_an_address_is_replaced_however_it_is_written() -> None:
     for written in ("s3c ret/ü", "s3c%20ret%2F%C3%BC", "s3c%20ret/%C3%BC", "s3c+ret%2F%C3%BC"):
-        assert mask_text(LIMITS, f"http://a/?q={written}&r") == "http://a/?q={{pin}}&r"
+        assert LIMITS.mask_secrets(f"http://a/?q={written}&r") == "http://a/?q={{pin}}&r"
 
 
 def test_a_secret_is_replaced_in_an_address_of_which_a_browser_escaped_only_some_characters() -> None:
     limits = Limits(secrets={"pin": Secret("a&<b> ü%", ("127.0.0.1",)), "short": Secret("a&", ("127.0.0.1",))})
     for written in ("a&%3Cb%3E%20%C3%BC%", "a&%3cb%3e+%c3%bc%25", "a%26<b> ü%", "a&<b>%20%C3%BC%"):
-        assert mask_text(limits, f"http://a/?q={written}z&a&") == "http://a/?q={{pin}}z&{{short}}"
+        assert limits.mask_secrets(f"http://a/?q={written}z&a&") == "http://a/?q={{pin}}z&{{short}}"
 
 
 @pytest.fixture
