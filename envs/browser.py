@@ -206,7 +206,7 @@ class BrowserEnv(Resource, Env):
                 raise BrowserCrashed(f"the browser failed: {str(exc).splitlines()[0]}") from exc
             raise
         self._episode = begun
-        self.instruction = instruction or None
+        self.instruction = self.limits.mask_secrets(instruction or "") or None
         self._brings_task = instruction is not None
         return observation
 

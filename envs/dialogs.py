@@ -28,7 +28,6 @@ LIMIT_S = 5.0
 """Longest time that answering takes."""
 
 _MOST_TEXT = 20_000
-_MOST_MESSAGE = 4_000
 
 
 class Held:
@@ -101,7 +100,7 @@ class _HeldByPage(Held):
         kinds = {"alert": "alert", "confirm": "confirm", "prompt": "prompt", "beforeunload": "beforeunload"}
         default = dialog.default_value[:_MOST_TEXT]
         kind: Any = kinds.get(dialog.type, "confirm")
-        super().__init__(PendingDialog(kind, dialog.message[:_MOST_MESSAGE], default), origin)
+        super().__init__(PendingDialog(kind, dialog.message[:_MOST_TEXT], default), origin)
         self._dialog = dialog
 
     async def send(self, accept: bool, text: str | None) -> None:
@@ -121,7 +120,7 @@ class _HeldByServer(Held):
         asks = f"{challenge['origin']} asks for a name and a password"
         realm = challenge.get("realm", "")
         message = f"{asks}: {realm}" if realm else asks
-        super().__init__(PendingDialog("sign_in", message[:_MOST_MESSAGE]), challenge["origin"])
+        super().__init__(PendingDialog("sign_in", message[:_MOST_TEXT]), challenge["origin"])
         self._session = session
         self.request = event["requestId"]
 

@@ -35,6 +35,7 @@ _LOAD_BUDGET_S = 10.0
 _CAPTURE_LIMIT_S = 10.0
 _RECAPTURE_LIMIT_S = 2.0
 _CALL_LIMIT_S = 5.0
+_MOST_HOST = 253
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ class Episode:
             wake=self._wake,
         )
         self._downloads = Downloads(
-            config.downloads, spawn=self._background.spawn, on_download=lambda text: self._emit("download", text)
+            config.downloads,
+            spawn=self._background.spawn,
+            on_download=lambda text: self._emit("download", text),
+            limits=config.limits,
         )
         self.tabs.on_open = self._opened
         self.tabs.held_by = lambda tab: self._overlays.held(tab.page) is not None
@@ -235,7 +239,7 @@ class Episode:
             if applied is None:
                 applied = await self.adapter.apply(action, self._frame)
         except UnsupportedAction as exc:
-            error = f"{type(exc).__name__}: {exc}"
+            error = self._limits.mask_secrets(f"{type(exc).__name__}: {exc}")
         except asyncio.CancelledError:
             await self.adapter.release_all()
             raise
@@ -356,6 +360,7 @@ class Episode:
         self._events.append(Event(kind, self._limits.mask_secrets(text)))
 
     def _note_blocked(self, host: str) -> None:
+        host = self._limits.mask_secrets(host)[:_MOST_HOST]
         self._blocked[host] += 1
         self._blocked_now[host] += 1
 

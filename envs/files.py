@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from foveate.actions.errors import UnsupportedAction, UsageError
 from foveate.actions.geometry import Frame
+from foveate.actions.guard import Limits
 from foveate.actions.schema import Upload
 
 if TYPE_CHECKING:
@@ -195,6 +196,7 @@ class Downloads:
         folder: Where to; made when the first one comes.
         spawn: Starts a coroutine that nobody awaits, and keeps hold of it.
         on_download: Called with a sentence when one was saved, refused, or has failed.
+        limits: Hold the secrets whose values are replaced in names; what is in the files stays.
         most_bytes: Largest size of one, in bytes.
         most: Largest number in an episode.
     """
@@ -205,6 +207,7 @@ class Downloads:
         *,
         spawn: Callable[[Coroutine[Any, Any, Any]], object],
         on_download: Callable[[str], None],
+        limits: Limits = Limits(),  # noqa: B008 - frozen
         most_bytes: int = 200_000_000,
         most: int = 100,
     ) -> None:
@@ -212,6 +215,7 @@ class Downloads:
         self.saved: list[Path] = []
         self._spawn = spawn
         self._on_download = on_download
+        self._limits = limits
         self._most_bytes = most_bytes
         self._most = most
         self._count = 0
@@ -259,7 +263,7 @@ class Downloads:
     async def _keep(self, transfer: _Transfer, too_many: bool) -> None:
         from playwright.async_api import Error
 
-        shown = safe_name(transfer.download.suggested_filename)
+        shown = safe_name(self._limits.mask_secrets(transfer.download.suggested_filename))
         try:
             if too_many:
                 await self._refuse(transfer, f"there were {self._most} downloads already")

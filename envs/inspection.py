@@ -7,7 +7,7 @@ done. One hit test, whatever the page's size; through frames and shadow roots; i
 from typing import TYPE_CHECKING, Any
 
 from foveate.actions.geometry import Frame, points_of
-from foveate.actions.guard import Target
+from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import KEYBOARD_KINDS, POINTER_KINDS, Action
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 200
 """Characters of a name that are kept."""
+
+_ADDRESS_LENGTH = 2_000
 
 _AT_KINDS = POINTER_KINDS | {"select_option", "upload"}
 
@@ -85,10 +87,11 @@ _DESCRIBE = """function (most) {
   };
   const form = "form" in el && el.form instanceof HTMLFormElement ? el.form : null;
   let address = null;
+  const long = most + 1800;
   if (form) {
     const base = Object.getOwnPropertyDescriptor(Node.prototype, "baseURI").get.call(document);
     const given = attribute(el, "formaction") || attribute(form, "action") || location.href;
-    try { address = new URL(given, base).href.slice(0, 2000); } catch { address = given.slice(0, 2000); }
+    try { address = new URL(given, base).href.slice(0, long); } catch { address = given.slice(0, long); }
   }
   return { role: role.slice(0, 100), name: named().replace(/\\s+/g, " ").trim().slice(0, most), type, address,
            origin: self.origin };
@@ -96,7 +99,11 @@ _DESCRIBE = """function (most) {
 
 
 async def inspect(
-    elements: "Elements", action: Action, frame: Frame, cursor: tuple[float, float] | None
+    elements: "Elements",
+    action: Action,
+    frame: Frame,
+    cursor: tuple[float, float] | None,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Target | None:
     """Tell what an action would act on.
 
@@ -105,6 +112,7 @@ async def inspect(
         action: Its points are of ``frame``; of a path the first counts.
         frame: The Env's own last Frame.
         cursor: Where the pointer is, in CSS pixels, for actions without a point.
+        limits: Hold the secrets whose values are replaced in what is told.
 
     Returns:
         The target; None for actions on no element, and where the page does not answer in time.
@@ -118,23 +126,24 @@ async def inspect(
     elif action.kind not in KEYBOARD_KINDS:
         return None
     async with elements.borrow(place) as element:
-        return None if element is None else await describe(element)
+        return None if element is None else await describe(element, limits)
 
 
-async def describe(element: "Element") -> Target | None:
+async def describe(element: "Element", limits: Limits = Limits()) -> Target | None:  # noqa: B008 - frozen
     """Describe one element, or the control that it is part of; None where its page went away."""
     from playwright.async_api import Error
 
     try:
-        found: Any = await element.call(_DESCRIBE, NAME_LENGTH)
+        found: Any = await element.call(_DESCRIBE, NAME_LENGTH + limits.reach)  # what is cut must hold whole values
     except (Error, TimeoutError):
         return None
     if found is None:
         return None
+    mask, address = limits.mask_secrets, found["address"]
     return Target(
-        role=found["role"] or None,
-        name=found["name"] or None,
+        role=mask(found["role"]) or None,
+        name=mask(found["name"])[:NAME_LENGTH] or None,
         input_type=found["type"],
-        form_address=found["address"],
-        origin=found["origin"],
+        form_address=None if address is None else mask(address)[:_ADDRESS_LENGTH],
+        origin=mask(found["origin"]),
     )

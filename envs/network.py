@@ -97,7 +97,7 @@ class Network:
     def _count(self, url: str) -> None:
         if not url.startswith(("http:", "https:", "ws:", "wss:")) or self._limits.permits(url):
             return
-        self._on_blocked(host_of(url) or url[:200])
+        self._on_blocked(host_of(url) or url)
 
     async def _file(self, route: "Route") -> None:
         url = route.request.url

@@ -1,7 +1,7 @@
 """What stands between a captured page and what is shown of it: a dialog that waits, masks, blanked secrets."""
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
 
 _PAPER = 255
+_MOST_MESSAGE = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Overlays:
             self._layout = None
             return Shown(hidden, None)
         pending = held.pending
-        masked = PendingDialog(pending.kind, self._masked(pending.message), self._masked(pending.default))
+        message, default = self._masked(pending.message)[:_MOST_MESSAGE], self._masked(pending.default)
+        masked = PendingDialog(pending.kind, message, default[:_MOST_MESSAGE])
         text = self._masked(held.text) if held.has_field else None
         drawn, self._layout = draw(hidden, masked, text, self._scale, urlsplit(held.origin).netloc)
         return Shown(drawn, masked)
@@ -138,11 +140,8 @@ class Overlays:
             point = points[0] if points else _under(cursor, frame)
             found = await tab.selects.target(None if action.kind in KEYBOARD_KINDS else point, frame)
         if found is None:
-            found = await inspect(tab.elements, action, frame, cursor)
-        if found is None or not self._limits.secrets:
-            return found
-        name, address = found.name, found.form_address
-        return replace(found, name=name and self._masked(name), form_address=address and self._masked(address))
+            found = await inspect(tab.elements, action, frame, cursor, self._limits)
+        return found
 
     async def apply(
         self, tab: Tab, action: Action, frame: Frame, cursor: tuple[float, float] | None = None
@@ -236,7 +235,7 @@ class Overlays:
         if pending is None:
             self._emit("dialog_closed", "the dialog closed")
         else:
-            self._emit("dialog", f"{pending.kind}: {pending.message}")
+            self._emit("dialog", f"{pending.kind}: {self._masked(pending.message)[:_MOST_MESSAGE]}")
         self._wake()
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from foveate.actions.errors import OutOfFrame, UnsupportedAction
 from foveate.actions.geometry import Frame, Point
-from foveate.actions.guard import Target
+from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import Key, SelectOption
 from foveate.envs.base import Image
 from foveate.envs.inspection import describe
@@ -83,10 +83,12 @@ class Selects:
 
     Args:
         elements: Finds elements of the page.
+        limits: Hold the secrets whose values are replaced in what is drawn, offered and told.
     """
 
-    def __init__(self, elements: "Elements") -> None:
+    def __init__(self, elements: "Elements", limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
         self._elements = elements
+        self._limits = limits
         self._element: Element | None = None
         self.open: OptionList | None = None
 
@@ -108,7 +110,7 @@ class Selects:
                 return False
             # The open list takes the key before the page can see it. There is no release: that the page would see.
             await self._elements.key(_ESCAPE)
-            found = await element.call(_ROWS, _MOST_ROWS, _MOST_LABEL)
+            found = await element.call(_ROWS, _MOST_ROWS, _MOST_LABEL + self._limits.reach)
             box = await _box(element)
         except (Error, TimeoutError):
             return False
@@ -117,7 +119,7 @@ class Selects:
             return False
         await self.close()
         self._element = element
-        self.open = OptionList(_rows(found), int(found["selected"]), box)
+        self.open = OptionList(_rows(found, self._limits), int(found["selected"]), box)
         return True
 
     async def check(self) -> None:
@@ -151,7 +153,7 @@ class Selects:
         row = None if point is None else self.open.row_at(point, frame)
         if point is not None and row is None:
             return None
-        field = await describe(self._element) or Target()
+        field = await describe(self._element, self._limits) or Target()
         return field if row is None else replace(field, role="option", name=row.label)
 
     async def close(self) -> None:
@@ -220,14 +222,16 @@ class Selects:
         await self.close()
         async with self._elements.borrow(frame.to_input(action.at)) as element:
             try:
-                found = None if element is None else await element.call(_ROWS, _MOST_ROWS, _MOST_LABEL)
+                found = (
+                    None if element is None else await element.call(_ROWS, _MOST_ROWS, _MOST_LABEL + self._limits.reach)
+                )
             except (Error, TimeoutError) as exc:
                 raise UnsupportedAction("the page went away before an option was chosen") from exc
             if found is None or element is None:
                 raise UnsupportedAction("there is no drop-down list at that place")
             if found["disabled"]:
                 raise UnsupportedAction("the drop-down list at that place is disabled")
-            row = _match(_rows(found), action.value)
+            row = _match(_rows(found, self._limits), action.value)
             await _choose(element, row)
         return action.model_copy(update={"value": row.label})
 
@@ -272,8 +276,9 @@ def _listed(options: list[Row]) -> str:
     return names + (f" and {len(options) - _LISTED} more" if len(options) > _LISTED else "") if options else "none"
 
 
-def _rows(found: Any) -> tuple[Row, ...]:
-    return tuple(Row(*row) for row in found["rows"])
+def _rows(found: Any, limits: Limits) -> tuple[Row, ...]:
+    mask = limits.mask_secrets
+    return tuple(Row(mask(label)[:_MOST_LABEL], *rest) for label, *rest in found["rows"])
 
 
 async def _box(element: "Element") -> tuple[float, float, float, float] | None:

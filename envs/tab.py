@@ -66,7 +66,7 @@ class Tab:
         self.session = session
         self.elements = Elements(page, session)
         self.secrets = SecretFields(limits, self.elements)
-        self.selects = Selects(self.elements)
+        self.selects = Selects(self.elements, limits)
         self.uploads = Uploads(page, files, attempt=attempt, on_chooser=on_chooser)
         self.crashed: str | None = None
         self.closed = False
