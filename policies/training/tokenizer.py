@@ -60,6 +60,20 @@ PHRASES = (
     "Wait ",
     "Answer ",
     "The task is finished",
+    "Tick ",
+    "Untick ",
+    "Choose ",
+    "Delete ",
+    "Open ",
+    "Increase ",
+    "Decrease ",
+    "Finished",
+    "Not possible",
+    "</operation>\n<action>\nclick(x=",
+    '</operation>\n<action>\nwrite(message="',
+    '</operation>\n<action>\nterminate(status="success", info="',
+    '</operation>\n<action>\nterminate(status="failure", info="',
+    " icon",
 )
 """Fixed parts of prompt and answer, one token each."""
 
@@ -88,8 +102,9 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(model)
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     tokenizer.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in SPECIAL])
-    words = (*MARKS, *COORDINATES, *PHRASES)
-    tokenizer.add_tokens([AddedToken(piece, special=False, normalized=False) for piece in words])
+    places = [AddedToken(piece, single_word=True, normalized=False) for piece in COORDINATES]  # 10.50 is no place
+    tokenizer.add_tokens([*(AddedToken(piece, normalized=False) for piece in MARKS), *places])
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in PHRASES])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106 - no password
