@@ -19,8 +19,10 @@
     │  ├─ ModelTimeout       the model did not answer in time
     │  └─ CheckpointError    a checkpoint is broken, foreign or does not fit
     ├─ RecordError           the record cannot be written or read
+    ├─ TrainingError         training cannot go on: its numbers, its processes or its state
     ├─ UsageError            a flag, a file or a value from the user is wrong
     ├─ WrongLoop             an object opened in one event loop was used in another
+    ├─ InUse                 an agent, environment or policy is busy with another run
     └─ MissingDependency     an optional part is not installed
 """
 
@@ -112,12 +114,20 @@ class RecordError(FoveateError):
     """Raised when a record cannot be written (full disk, folder in use) or read."""
 
 
+class TrainingError(FoveateError):
+    """Raised when training cannot go on: a gradient that is not finite, a state that cannot be saved or read."""
+
+
 class UsageError(FoveateError):
     """Raised when a flag, a file or another value from the user is wrong; the message names it and the remedy."""
 
 
 class WrongLoop(FoveateError):
     """Raised when an object that was opened in one event loop is used in another."""
+
+
+class InUse(FoveateError):
+    """Raised when a run asks for an agent, an environment or a policy that another run is using; that one goes on."""
 
 
 class MissingDependency(FoveateError):

@@ -54,3 +54,10 @@ class People:
 
     confirm: Confirm | None = None
     ask: Ask | None = None
+
+    def __post_init__(self) -> None:
+        for name, callback in (("confirm", self.confirm), ("ask", self.ask)):
+            if callback is not None and not callable(callback):
+                raise UsageError(
+                    f"{name} = {callback!r:.80}: give an async function, or None where nobody can be asked"
+                )

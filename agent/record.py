@@ -16,6 +16,7 @@ STEPS_FILE = "steps.jsonl"
 FRAMES_FOLDER = "frames"
 DOWNLOADS_FOLDER = "downloads"
 REPORT_FILE = "report.html"
+ERROR_FILE = "error.log"
 
 _MOST_BYTES = 64 * 1024 * 1024
 

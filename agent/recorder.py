@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import platform
 import re
@@ -18,6 +19,7 @@ from foveate.actions.limits import Limits
 from foveate.agent.record import (
     DOWNLOADS_FOLDER,
     EPISODE_FILE,
+    ERROR_FILE,
     FRAMES_FOLDER,
     STEPS_FILE,
     replace_file,
@@ -33,7 +35,7 @@ _REPORT_S = 300.0
 
 
 class Recorder:
-    """Writes one episode: ``episode.json``, ``steps.jsonl``, ``frames/``, ``downloads/`` and ``report.html``.
+    """Writes one episode: ``episode.json``, ``steps.jsonl``, ``frames/``, ``downloads/``, ``report.html``.
 
     One thread writes, behind a bounded queue that waits and never drops. After the first failure nothing more is
     written, and every further call raises it.
@@ -49,7 +51,7 @@ class Recorder:
         self._task = task
         self._limits = limits or Limits()
         self._head = RecordedEpisode()
-        self._lines: BinaryIO | None = None
+        self._lines: BinaryIO  # from ``_begin`` on, and nothing is written before
         self._recent: deque[tuple[Observation, str]] = deque(maxlen=4)
         self._pictures = 0
         self._steps = 0
@@ -133,12 +135,15 @@ class Recorder:
         """
         await self._open_writer().done(lambda: self._append(RecordedStep.of(line)))
 
-    async def close(self, result: Result, versions: Mapping[str, str] = MappingProxyType({})) -> None:
+    async def close(
+        self, result: Result, versions: Mapping[str, str] = MappingProxyType({}), *, trace: str | None = None
+    ) -> None:
         """Write the result and the report, and end the thread; does nothing where the record is not open.
 
         Args:
             result: How the episode ended.
             versions: What is known of versions by now and was not when it began, the browser's say.
+            trace: The traceback of the error that ended it, for ``error.log``.
 
         After a failure that was raised before, what can still be written is, without raising it again.
 
@@ -148,8 +153,17 @@ class Recorder:
         writer, self._writer = self._writer, None
         if writer is None:
             return
+
+        def finish() -> None:
+            self._finish(result, dict(versions), writer.busy_s)
+            if trace is not None:
+                replace_file(self.folder / ERROR_FILE, self._limits.mask_secrets(writable(trace)).encode())
+            from foveate.agent.report import write_report  # here, so that an import of foveate.agent stays light
+
+            write_report(self.folder)
+
         try:
-            await writer.done(lambda: self._finish(result, dict(versions), writer.busy_s), limit_s=_REPORT_S, last=True)
+            await writer.done(finish, limit_s=_REPORT_S, last=True)
         finally:
             writer.close()
             self._recent.clear()
@@ -170,8 +184,6 @@ class Recorder:
 
     def _append(self, step: RecordedStep) -> None:
         lines = self._lines
-        if lines is None:
-            raise RecordError("the record is not open")
         data = to_json(self._masked(step.model_dump(mode="json"))) + b"\n"
         end = lines.seek(0, os.SEEK_END)
         try:
@@ -185,8 +197,7 @@ class Recorder:
         self._steps += 1
 
     def _finish(self, result: Result, versions: dict[str, str], busy_s: float) -> None:
-        if self._lines is not None:
-            self._lines.close()
+        self._lines.close()
         ended = RecordedResult(
             status=result.status,
             verified=result.verified,
@@ -206,9 +217,6 @@ class Recorder:
         self._write_head(self._head.model_copy(update=last))
         with contextlib.suppress(OSError):
             self.downloads.rmdir()  # only where nothing was downloaded
-        from foveate.agent.report import write_report  # here, so that an import of foveate.agent stays light
-
-        write_report(self.folder)
 
     def _write_head(self, head: RecordedEpisode) -> None:
         replace_file(self.folder / EPISODE_FILE, to_json(self._masked(head.model_dump(mode="json")), indent=2) + b"\n")
@@ -244,15 +252,15 @@ def make_folder(folder: Path | None, task: str) -> Path:
         refuse_used_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-    name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{slug(task)}"
+    stem = name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{slug(task)}"
     runs = Path("runs")
     runs.mkdir(exist_ok=True)
-    for suffix in range(1, 1000):
-        new = runs / (name if suffix == 1 else f"{name}-{suffix}")
+    for suffix in itertools.count(2):
         with contextlib.suppress(FileExistsError):
-            new.mkdir()
-            return new
-    raise UsageError(f"{runs / name} and 998 more exist: give a folder with --record DIR")
+            (runs / name).mkdir()
+            break
+        name = f"{stem}-{suffix}"
+    return runs / name
 
 
 def refuse_used_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """What one step of the loop gathers while it goes, and how pictures are cropped and dropped."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -49,6 +50,7 @@ class StepState:
     dropped: str | None = None
     view_moved: bool = False
     closer: Observation | None = None
+    pending: Outcome | None = None  # of the action under way, as far as it is known
     writing_ms: float = 0.0
 
     def add_timing(self, timing_ms: Mapping[str, float]) -> None:
@@ -62,6 +64,7 @@ class StepState:
 
     def add(self, outcome: Outcome, path: str | None = None, frame: Frame | None = None) -> None:
         """Enter what became of the next action, the picture after it and the Frame of its points."""
+        self.pending = None
         self.outcomes.append(outcome)
         self.after.append(path)
         self.frames.append(frame)
@@ -79,6 +82,10 @@ class StepState:
         """Enter an action that was never reached."""
         self.add(Outcome("skipped", reason=why))
         self.notes.append(f"{action.kind} was not done: {why}")
+
+    def end(self, started_s: float) -> None:
+        """Time the whole step, writing left out; ``started_s`` is of ``time.perf_counter``."""
+        self.timing_ms["total"] = (time.perf_counter() - started_s) * 1e3 - self.writing_ms
 
 
 def zoomed(view: Observation, action: Zoom) -> Observation:

@@ -300,6 +300,8 @@ class Resource:
         name = type(self).__name__
         if self._loop is None:
             raise EnvClosed(f"{name} is not open: use it in an 'async with' block")
+        if self._loop.is_closed():
+            raise WrongLoop(f"{name} was opened in an event loop that has ended by now: make another")
         if self._loop is not asyncio.get_running_loop():
             raise WrongLoop(f"{name} was opened in another event loop: open, use and close it in one")
 

@@ -10,6 +10,9 @@ import pytest
 from foveate.actions import errors, schema
 from foveate.actions.geometry import Box, Convention, Frame, Point
 from foveate.actions.guard import Limits, Secret, Target, Verdict
+from foveate.agent import Agent
+from foveate.envs.fake import FakeEnv
+from foveate.policies.scripted import ScriptedPolicy
 
 KINDS = """
 click move drag scroll pointer_down pointer_up type_text press key_down key_up navigate back forward reload new_tab
@@ -119,8 +122,11 @@ def test_limits_take_four_things_and_each_has_a_default() -> None:
 
 
 def test_what_is_awaited_is_awaited_and_the_guard_is_not() -> None:
-    for path in ("foveate.agent:Agent.run", "foveate.agent.rollout:rollout", "foveate.envs.check:check_env"):
+    for path in ("foveate.agent.rollout:rollout", "foveate.envs.check:check_env"):
         assert inspect.iscoroutinefunction(found(path)), path
+    running = Agent(FakeEnv(), ScriptedPolicy([])).run()
+    assert inspect.iscoroutine(running)
+    running.close()
     for path in ("foveate.agent:Agent.run_sync", "foveate.agent:Agent.stop", "foveate.actions.guard:Guard.check"):
         assert not inspect.iscoroutinefunction(found(path)), path
 

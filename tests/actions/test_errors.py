@@ -24,8 +24,10 @@ TREE = {
     "ModelTimeout": "PolicyError",
     "CheckpointError": "PolicyError",
     "RecordError": "FoveateError",
+    "TrainingError": "FoveateError",
     "UsageError": "FoveateError",
     "WrongLoop": "FoveateError",
+    "InUse": "FoveateError",
     "MissingDependency": "FoveateError",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from foveate.actions.errors import BrowserCrashed, EnvClosed, UsageError, WrongLoop
+from foveate.actions.errors import BrowserCrashed, EnvClosed, InUse, UsageError, WrongLoop
 from foveate.actions.geometry import Point
 from foveate.actions.guard import Guard, Limits
 from foveate.actions.schema import Action, Click, Navigate, Respond, Terminate
@@ -17,7 +17,6 @@ from foveate.agent import Agent, Result
 from foveate.agent.listening import Listening
 from foveate.envs.base import Event, Observation, Resource, ScreenObservation, Viewport
 from foveate.envs.fake import Effect, FakeEnv
-from foveate.envs.portal import Portal
 from foveate.policies.base import Decision, Look, Policy, Turn
 
 HIT = Click(at=Point(0.25, 0.25))
@@ -130,12 +129,13 @@ async def test_a_record_holds_every_step_and_the_result(tmp_path: Path) -> None:
     assert (folder / lines[0]["frame"]).is_file()
 
 
-async def test_a_record_of_a_broken_run_is_complete_up_to_the_fault(tmp_path: Path) -> None:
+async def test_a_record_of_a_broken_run_is_complete_up_to_the_fault_and_holds_it(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     env = FakeEnv(effects=[None, Effect(raises=BrowserCrashed("gone"))])
     with pytest.raises(BrowserCrashed):
         await Agent(env, OneByOne(HIT, HIT), record=folder).run()
-    assert len((folder / "steps.jsonl").read_text().splitlines()) == 1
+    done, broken = (json.loads(line) for line in (folder / "steps.jsonl").read_text().splitlines())
+    assert (done["error"], broken["error"], broken["applied"]) == ([None], ["BrowserCrashed: gone"], [None])
     assert json.loads((folder / "episode.json").read_text())["result"]["reason"] == "BrowserCrashed"
 
 
@@ -225,6 +225,37 @@ def test_run_sync_works_from_plain_code_and_opens_anew_each_time() -> None:
     agent = Agent(env, policy)
     assert agent.run_sync().status == agent.run_sync().status == "success"
     assert policy.opens == 2 and not env.opened
+    assert not [t for t in threading.enumerate() if t.name.startswith("foveate")], "while the agent is alive"
+
+
+def test_a_run_sync_that_fails_leaves_no_thread() -> None:
+    agent = Agent(FakeEnv(effects=[Effect(raises=BrowserCrashed("gone"))]), OneByOne(HIT))
+    with pytest.raises(BrowserCrashed):
+        agent.run_sync()
+    assert not [t for t in threading.enumerate() if t.name.startswith("foveate")]
+
+
+def test_a_with_block_whose_world_does_not_open_leaves_nothing_open() -> None:
+    class Shut(FakeEnv):
+        async def _open(self) -> None:
+            raise BrowserCrashed("it does not start")
+
+    policy = OneByOne(DONE)
+    agent = Agent(Shut(), policy)
+    with pytest.raises(BrowserCrashed), agent:
+        pytest.fail("it is not entered")
+    assert not policy.opened
+    assert not [t for t in threading.enumerate() if t.name.startswith("foveate")]
+
+
+def test_a_with_block_is_entered_once_at_a_time() -> None:
+    env, policy = FakeEnv(), OneByOne(HIT, DONE)
+    with Agent(env, policy) as agent:
+        with pytest.raises(InUse, match="'with' block already"), agent:
+            pytest.fail("it is not entered")
+        assert agent.run_sync().status == "success"
+    with agent:
+        assert agent.run_sync().status == "success"
 
 
 def test_in_a_with_block_everything_stays_open() -> None:
@@ -247,40 +278,6 @@ async def test_objects_opened_in_another_loop_are_refused() -> None:
 async def test_a_closed_env_says_how_to_open_it() -> None:
     with pytest.raises(EnvClosed, match="async with"):
         await FakeEnv().reset()
-
-
-def test_a_portal_hands_back_results_and_errors() -> None:
-    async def fail() -> None:
-        raise UsageError("no")
-
-    async def one() -> int:
-        return 1
-
-    with Portal() as portal:
-        assert portal.call(one) == 1
-        with pytest.raises(UsageError, match="no"):
-            portal.call(fail)
-    with pytest.raises(EnvClosed):
-        portal.call(one)
-
-
-def test_closing_a_portal_cancels_what_still_runs() -> None:
-    ended = threading.Event()
-
-    async def endless() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    async def start() -> None:
-        task = asyncio.ensure_future(endless())
-        task.add_done_callback(lambda _: None)
-        await asyncio.sleep(0)
-
-    with Portal() as portal:
-        portal.call(start)
-    assert ended.is_set()
 
 
 def test_events_are_data() -> None:
