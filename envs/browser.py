@@ -25,6 +25,8 @@ from foveate.envs.settle import SettleConfig
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
+    from foveate.envs.option_list import OptionList
+
 DEFAULT_VIEWPORT = Viewport(1280, 720)
 """What a page is shown in where neither the user nor the policy says anything."""
 
@@ -146,6 +148,15 @@ class BrowserEnv(Resource, Env):
             ResetNeeded: Before the first reset.
         """
         return self._now().tabs.current.page
+
+    @property
+    def option_list(self) -> "OptionList | None":
+        """The drop-down list that is drawn onto the current page, for oracles and tests; None where none is open.
+
+        Raises:
+            ResetNeeded: Before the first reset.
+        """
+        return self._now().tabs.current.selects.open
 
     def _now(self) -> Episode:
         self.require_open()

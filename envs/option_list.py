@@ -46,6 +46,25 @@ class Row:
         return self.index is not None and not self.disabled
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnRow:
+    """One line of the list where it was drawn, in pixels of the picture.
+
+    Attributes:
+        row: The line.
+        box: All of it.
+        text: What was drawn of its label.
+        left: x at which the text begins.
+        size: The text's size.
+    """
+
+    row: Row
+    box: PixelBox
+    text: str
+    left: float
+    size: int
+
+
 Reply: TypeAlias = Row | Literal["close"] | None
 """What an input to the list means: a row is chosen, the list closes, or it only looks different."""
 
@@ -67,12 +86,28 @@ class OptionList:
         self._shown = min(len(rows), _MOST_ROWS)
         self._box: PixelBox | None = None
         self._row_height = 1
+        self._unit = 1.0
+        self._size = _FONT
         self._seen = False
 
     @property
     def box(self) -> PixelBox | None:
         """Where it was drawn, in pixels of the picture; None before it was."""
         return self._box
+
+    def drawn(self) -> tuple[DrawnRow, ...]:
+        """Give the lines that were drawn, from the top; for oracles and tests, never for policies."""
+        box = self._box
+        if box is None:
+            return ()
+        return tuple(self._laid_out(box, at) for at in range(self._first, self._first + self._shown))
+
+    def _laid_out(self, box: PixelBox, at: int) -> DrawnRow:
+        row, unit, size = self.rows[at], self._unit, self._size
+        top = box.top + (at - self._first) * self._row_height
+        indent = _PAD * unit * (3 if row.grouped else 1)
+        text = cut(row.label, box.right - box.left - indent - (_BAR + _PAD) * unit, size)
+        return DrawnRow(row, PixelBox(box.left, top, box.right, top + self._row_height), text, box.left + indent, size)
 
     # Drawing --------------------------------------------------------------------------------------------------------
 
@@ -86,8 +121,8 @@ class OptionList:
         Returns:
             A new read-only picture of the same shape.
         """
-        unit = frame.height / frame.extent[1]
-        size = max(6, round(_FONT * unit))
+        unit = self._unit = frame.height / frame.extent[1]
+        size = self._size = max(6, round(_FONT * unit))
         self._place(frame, unit, size)
         box = self._box
         assert box is not None  # noqa: S101 - placed just now
@@ -98,7 +133,7 @@ class OptionList:
         pen = ImageDraw.Draw(canvas)
         pen.rectangle((box.left, box.top, box.right - 1, box.bottom - 1), fill=_WHITE, outline=_EDGE)
         for at in range(self._first, self._first + self._shown):
-            self._draw_row(pen, box, at, unit, size)
+            self._draw_row(pen, box, at)
         if self._shown < len(self.rows):
             self._draw_bar(pen, box, unit)
         drawn = np.asarray(canvas, dtype=np.uint8)
@@ -126,19 +161,17 @@ class OptionList:
         y = min(max(y, 0), frame.height - height)
         self._box = PixelBox(x, y, x + round(width), y + height)
 
-    def _draw_row(self, pen: ImageDraw.ImageDraw, box: PixelBox, at: int, unit: float, size: int) -> None:
-        row = self.rows[at]
-        top = box.top + (at - self._first) * self._row_height
+    def _draw_row(self, pen: ImageDraw.ImageDraw, box: PixelBox, at: int) -> None:
+        drawn = self._laid_out(box, at)
+        row, top = drawn.row, drawn.box.top
         colour = _TEXT if row.offered else _HEADING if row.index is None else _GREY
         if at == self.active:
-            pen.rectangle((box.left + 1, top, box.right - 2, top + self._row_height - 1), fill=_ACTIVE)
+            pen.rectangle((box.left + 1, top, box.right - 2, drawn.box.bottom - 1), fill=_ACTIVE)
             colour = _WHITE
-        indent = _PAD * unit * (3 if row.grouped else 1)
-        width = box.right - box.left - indent - (_BAR + _PAD) * unit
-        write(pen, (box.left + indent, top + self._row_height / 2), cut(row.label, width, size), size, colour)
+        write(pen, (drawn.left, top + self._row_height / 2), drawn.text, drawn.size, colour)
         if row.index is None:  # a heading is told from an option by its line
-            line = top + self._row_height - 1
-            pen.line([(box.left + indent, line), (box.right - indent, line)], fill=_GREY)
+            line = drawn.box.bottom - 1
+            pen.line([(drawn.left, line), (box.right - (drawn.left - box.left), line)], fill=_GREY)
 
     def _draw_bar(self, pen: ImageDraw.ImageDraw, box: PixelBox, unit: float) -> None:
         height = box.bottom - box.top
