@@ -9,7 +9,7 @@ from PIL import ImageDraw
 from foveate.actions.geometry import Frame, PixelBox, Point
 from foveate.actions.schema import Dialog
 from foveate.envs.base import Image, PendingDialog
-from foveate.envs.lettering import Colour, cut, width_of, wrap, write
+from foveate.envs.lettering import Colour, Line, cut, width_of, wrap, write
 
 _WIDTH, _MARGIN, _PAD, _FONT, _LINE, _BUTTON, _GAP = 400, 8, 14, 14, 19, 30, 10  # CSS pixels
 _WHITE: Colour = (255, 255, 255)
@@ -36,6 +36,7 @@ class DialogLayout:
         dismiss: The Cancel button; None where there is none (alert).
         field: The text field; None where there is none.
         text: What the field holds; OK sends it.
+        lines: What was written, for oracles and tests.
     """
 
     panel: PixelBox
@@ -43,6 +44,7 @@ class DialogLayout:
     dismiss: PixelBox | None
     field: PixelBox | None
     text: str | None
+    lines: tuple[Line, ...] = ()
 
     def action_at(self, point: Point, frame: Frame) -> Dialog | None:
         """Give the answer that a click means; None for a click beside the buttons, which does nothing."""
@@ -105,15 +107,16 @@ class _Plan:
         self.panel_height = fixed + len(self.lines) * self.line
         self.left = (width - self.panel_width) // 2
         self.top = max(round(_MARGIN * unit), (height - self.panel_height) // 3)
+        self.written: list[Line] = []
 
     def draw(self, pen: ImageDraw.ImageDraw, held: str | None) -> DialogLayout:
         panel = PixelBox(self.left, self.top, self.left + self.panel_width, self.top + self.panel_height)
         _box(pen, panel, self.unit, _WHITE, _EDGE)
         x, y = self.left + self.pad, self.top + self.pad
-        write(pen, (x, y + self.line / 2), cut(self.title, self.inner, self.size), self.size, _GREY)
+        self._write(pen, (x, y + self.line / 2), cut(self.title, self.inner, self.size), _GREY)
         y += self.line + self.gap
         for line in self.lines:
-            write(pen, (x, y + self.line / 2), line, self.size, _TEXT)
+            self._write(pen, (x, y + self.line / 2), line, _TEXT)
             y += self.line
         y += self.gap
         field = None
@@ -122,7 +125,11 @@ class _Plan:
             self._draw_field(pen, field, held or "")
             y += self.button + self.gap
         accept, dismiss = self._draw_buttons(pen, panel.right - self.pad, y)
-        return DialogLayout(panel, accept, dismiss, field, held)
+        return DialogLayout(panel, accept, dismiss, field, held, tuple(self.written))
+
+    def _write(self, pen: ImageDraw.ImageDraw, at: tuple[float, float], text: str, colour: Colour) -> None:
+        self.written.append(Line(text, *at, self.size))
+        write(pen, at, text, self.size, colour)
 
     def _draw_field(self, pen: ImageDraw.ImageDraw, field: PixelBox, held: str) -> None:
         _box(pen, field, self.unit, _WHITE, _BLUE)
@@ -132,12 +139,12 @@ class _Plan:
             name, colon, password = held.partition(":")
             shown = name + colon + "•" * len(password)
             if not held:
-                write(pen, (left + 4 * self.unit, middle), cut("name:password", width, self.size), self.size, _GREY)
+                self._write(pen, (left + 4 * self.unit, middle), cut("name:password", width, self.size), _GREY)
         else:
             shown = held.replace("\n", " ")
         while shown and width_of(shown[-400:], self.size) > width:  # its end is seen, as where the caret is
             shown = shown[-400:][max(1, len(shown[-400:]) // 20) :]
-        write(pen, (left, middle), shown, self.size, _TEXT)
+        self._write(pen, (left, middle), shown, _TEXT)
         caret = left + width_of(shown, self.size) + self.unit
         reach = 8 * self.unit
         pen.line([(caret, middle - reach), (caret, middle + reach)], fill=_TEXT, width=max(1, round(self.unit)))
@@ -155,7 +162,7 @@ class _Plan:
         box = PixelBox(right - width, top, right, top + self.button)
         _box(pen, box, self.unit, _BLUE if primary else _WHITE, _BLUE)
         middle = (box.left + (width - width_of(label, self.size)) / 2, (box.top + box.bottom) / 2)
-        write(pen, middle, label, self.size, _WHITE if primary else _BLUE)
+        self._write(pen, middle, label, _WHITE if primary else _BLUE)
         return box
 
 

@@ -1,5 +1,6 @@
 """Text drawn onto pictures: Pillow's own font, other scripts from a system font where there is one."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -8,6 +9,24 @@ from PIL import ImageDraw, ImageFont
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 Colour: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text that was drawn onto a picture.
+
+    Attributes:
+        text: What was drawn.
+        left: x at which it begins, in pixels.
+        middle: y of its middle, in pixels.
+        size: The font's size, in pixels.
+    """
+
+    text: str
+    left: float
+    middle: float
+    size: int
+
 
 _SYSTEM_FONTS = (
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",

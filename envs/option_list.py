@@ -10,7 +10,7 @@ from PIL import ImageDraw
 from foveate.actions.geometry import Frame, PixelBox, Point
 from foveate.actions.schema import Key
 from foveate.envs.base import Image
-from foveate.envs.lettering import Colour, cut, width_of, write
+from foveate.envs.lettering import Colour, Line, cut, width_of, write
 
 _ROW, _FONT, _PAD, _BAR, _LEAST_ROWS, _MOST_ROWS = 22, 13, 6, 6, 3, 20  # CSS pixels; rows that are shown at once
 _LEAST_WIDTH, _MOST_WIDTH = 60, 400
@@ -53,16 +53,12 @@ class DrawnRow:
     Attributes:
         row: The line.
         box: All of it.
-        text: What was drawn of its label.
-        left: x at which the text begins.
-        size: The text's size.
+        line: What was drawn of its label.
     """
 
     row: Row
     box: PixelBox
-    text: str
-    left: float
-    size: int
+    line: Line
 
 
 Reply: TypeAlias = Row | Literal["close"] | None
@@ -107,7 +103,9 @@ class OptionList:
         top = box.top + (at - self._first) * self._row_height
         indent = _PAD * unit * (3 if row.grouped else 1)
         text = cut(row.label, box.right - box.left - indent - (_BAR + _PAD) * unit, size)
-        return DrawnRow(row, PixelBox(box.left, top, box.right, top + self._row_height), text, box.left + indent, size)
+        bottom = top + self._row_height
+        line = Line(text, box.left + indent, (top + bottom) / 2, size)
+        return DrawnRow(row, PixelBox(box.left, top, box.right, bottom), line)
 
     # Drawing --------------------------------------------------------------------------------------------------------
 
@@ -163,15 +161,15 @@ class OptionList:
 
     def _draw_row(self, pen: ImageDraw.ImageDraw, box: PixelBox, at: int) -> None:
         drawn = self._laid_out(box, at)
-        row, top = drawn.row, drawn.box.top
+        row, line = drawn.row, drawn.line
         colour = _TEXT if row.offered else _HEADING if row.index is None else _GREY
         if at == self.active:
-            pen.rectangle((box.left + 1, top, box.right - 2, drawn.box.bottom - 1), fill=_ACTIVE)
+            pen.rectangle((box.left + 1, drawn.box.top, box.right - 2, drawn.box.bottom - 1), fill=_ACTIVE)
             colour = _WHITE
-        write(pen, (drawn.left, top + self._row_height / 2), drawn.text, drawn.size, colour)
+        write(pen, (line.left, line.middle), line.text, line.size, colour)
         if row.index is None:  # a heading is told from an option by its line
-            line = drawn.box.bottom - 1
-            pen.line([(drawn.left, line), (box.right - (drawn.left - box.left), line)], fill=_GREY)
+            y = drawn.box.bottom - 1
+            pen.line([(line.left, y), (box.right - (line.left - box.left), y)], fill=_GREY)
 
     def _draw_bar(self, pen: ImageDraw.ImageDraw, box: PixelBox, unit: float) -> None:
         height = box.bottom - box.top
