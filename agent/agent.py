@@ -14,6 +14,7 @@ from foveate.actions.guard import Guard
 from foveate.agent.budget import Ask, Budget, Confirm, People
 from foveate.agent.in_use import in_use, layers, refuse_used
 from foveate.agent.listening import Listening
+from foveate.agent.masked import mask_error
 from foveate.agent.rollout import Rollout
 from foveate.agent.trajectory import EpisodeHead, Listener, Result, Status, Trajectory
 from foveate.envs.base import Env
@@ -244,6 +245,7 @@ class Agent:
 
     async def _break(self, exc: BaseException, trajectory: Trajectory, told: _Told) -> None:
         """Tell and record how far an episode came that an error or a cancellation broke off."""
+        mask_error(self._env.limits, exc)
         result = _broken(exc, trajectory, _folder(told))
         if isinstance(exc, FoveateError):
             exc.result = result

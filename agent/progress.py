@@ -7,9 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from foveate.actions.guard import Limits
 from foveate.actions.schema import LOOP_KINDS
 from foveate.agent.budget import Budget
 from foveate.agent.listening import Listening
+from foveate.agent.masked import masked_turn
 from foveate.agent.step import StepState, without_pixels
 from foveate.agent.trajectory import StepLine, Trajectory
 from foveate.agent.waits import Waits
@@ -32,6 +34,7 @@ class Progress:
 
     Args:
         policy: Says in how many Turns of its history it wants the pixels.
+        limits: Hold the secrets, which are placeholders in all that is kept and told.
         budget: What ends the episode.
         recording: Where the steps are kept; None keeps none.
         listening: Who hears of them.
@@ -47,7 +50,14 @@ class Progress:
     """
 
     def __init__(
-        self, policy: Policy, budget: Budget, recording: Recording | None, listening: Listening, *, keep_images: bool
+        self,
+        policy: Policy,
+        limits: Limits,
+        budget: Budget,
+        recording: Recording | None,
+        listening: Listening,
+        *,
+        keep_images: bool,
     ) -> None:
         self.waits = Waits(budget.timeout_s, lambda reason: self.finish(reason, truncated=True))
         self.history: tuple[Turn, ...] = ()
@@ -57,6 +67,7 @@ class Progress:
         self.reason: str | None = None
         self._terminated = self._truncated = False
         self._policy = policy
+        self._limits = limits
         self._budget = budget
         self._recording = recording
         self._listening = listening
@@ -136,7 +147,8 @@ class Progress:
 
     async def keep(self, state: StepState, frame_path: str) -> None:
         """Keep a step: on disk, in the trajectory, in the history, and for listeners."""
-        turn = Turn(state.view, state.decision, tuple(state.outcomes), state.changed, tuple(state.notes))
+        done = Turn(state.view, state.decision, tuple(state.outcomes), state.changed, tuple(state.notes))
+        turn = masked_turn(self._limits, done)
         if self._recording is not None:
             line = StepLine(
                 index=len(self._turns), turn=turn, frame=frame_path, after=tuple(state.after),

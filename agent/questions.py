@@ -5,12 +5,14 @@ import inspect
 import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from foveate.actions.errors import UsageError
-from foveate.actions.guard import Verdict
+from foveate.actions.guard import Limits, Verdict
 from foveate.actions.schema import Action
 from foveate.agent.budget import People
+from foveate.agent.masked import masked_action
 from foveate.agent.waits import Waits
 from foveate.envs.base import Observation
 
@@ -22,6 +24,7 @@ class Questions:
 
     Args:
         people: Who can be asked.
+        limits: Hold the secrets, which are placeholders in what they are shown.
         waits: The episode's, which cut a question short.
         limit_s: Seconds that a person has to answer.
 
@@ -29,9 +32,10 @@ class Questions:
         failed: True once an answer was an error.
     """
 
-    def __init__(self, people: People, waits: Waits, limit_s: float) -> None:
+    def __init__(self, people: People, limits: Limits, waits: Waits, limit_s: float) -> None:
         self.failed = False
         self._people = people
+        self._limits = limits
         self._waits = waits
         self._limit_s = limit_s
 
@@ -48,6 +52,8 @@ class Questions:
         """
         assert self._people.confirm is not None  # noqa: S101 - asked only where there is somebody
         asked_s = time.monotonic()
+        action = masked_action(self._limits, action)
+        verdict = replace(verdict, reason=self._limits.mask_secrets(verdict.reason))
         with self._noting_failure():
             answer = await self._bounded("confirm", self._people.confirm(action, verdict, observation))
         if answer is None or time.monotonic() - asked_s > self._limit_s:  # an answer that comes late is none
@@ -63,6 +69,7 @@ class Questions:
         if self._people.ask is None or self.failed:
             return None
         with self._noting_failure():
+            question = self._limits.mask_secrets(question)
             return await self._bounded("ask", self._people.ask(question, observation))
 
     async def _bounded(self, name: str, answering: Awaitable[AnswerT]) -> AnswerT | None:

@@ -12,6 +12,7 @@ from foveate.actions.schema import LOOP_KINDS, Action, CallUser, Respond, Stop, 
 from foveate.agent.budget import Budget, People
 from foveate.agent.in_use import in_use, layers
 from foveate.agent.listening import Listening
+from foveate.agent.masked import mask_error, masked_fault, masked_observation, masked_step
 from foveate.agent.progress import Progress, Recording
 from foveate.agent.questions import Questions
 from foveate.agent.step import VIEW_MOVERS, StepState, zoomed
@@ -60,7 +61,11 @@ async def rollout(
         keep_images=keep_images,
     )  # fmt: skip
     with in_use(*layers(env, "env"), *layers(policy, "policy")):
-        return await loop.run(task, seed=seed, episode=episode)
+        try:
+            return await loop.run(task, seed=seed, episode=episode)
+        except BaseException as exc:
+            mask_error(env.limits, exc)
+            raise
 
 
 class Rollout:
@@ -82,9 +87,10 @@ class Rollout:
         self._env = env
         self._policy = policy
         self._guard = guard
-        self._progress = Progress(policy, budget, recording, listening or Listening(()), keep_images=keep_images)
+        listening = listening or Listening(())
+        self._progress = Progress(policy, env.limits, budget, recording, listening, keep_images=keep_images)
         self._waits = self._progress.waits
-        self._questions = Questions(people or People(), self._waits, budget.confirm_timeout_s)
+        self._questions = Questions(people or People(), env.limits, self._waits, budget.confirm_timeout_s)
         self._limit_s = budget.confirm_timeout_s
         self._calls = 0
         self._world_success: bool | None = None
@@ -108,7 +114,8 @@ class Rollout:
         self._waits.begin()
         self._progress.seed = seed
         viewport = self._policy.preferred_viewport
-        observation = await self._env.reset(seed=seed, task=task, episode=episode, viewport=viewport)
+        seen = await self._env.reset(seed=seed, task=task, episode=episode, viewport=viewport)
+        observation = masked_observation(self._env.limits, seen)
         chosen = task or self._env.instruction
         if not chosen:
             raise UsageError(f"no task: say what to do; {type(self._env).__name__} brings none of its own")
@@ -159,7 +166,7 @@ class Rollout:
                 return await self._policy.act(view, self._progress.history), None
         except (ParseError, OutOfFrame) as exc:
             decision = exc.decision if isinstance(exc.decision, Decision) else Decision()
-            return decision, f"{type(exc).__name__}: {exc}"
+            return decision, masked_fault(self._env.limits, exc, decision)
         except TimeoutError:
             if self._progress.reason is None:
                 raise
@@ -223,11 +230,12 @@ class Rollout:
 
     async def _act_on_world(self, action: Action) -> Step | None:
         """Step the world; None where a wait was interrupted by the end of the episode."""
+        limits = self._env.limits
         if not isinstance(action, Wait):
-            return await self._env.step(action)
+            return masked_step(limits, await self._env.step(action))
         try:
             async with self._waits.bounded():
-                return await self._env.step(action)
+                return masked_step(limits, await self._env.step(action))
         except TimeoutError:
             if self._progress.reason is None:
                 raise
