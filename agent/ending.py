@@ -7,7 +7,7 @@ import os
 import signal
 import statistics
 import sys
-import traceback
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from foveate.agent.live import shown
 from foveate.agent.record import to_json
 from foveate.agent.record_step import PHASES
 from foveate.agent.trajectory import Status, Trajectory
+
+_log = logging.getLogger(__name__)
 
 SUCCESS, ENDED_OTHERWISE, WRONG_USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
@@ -107,14 +109,49 @@ def medians(steps: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {name: round(statistics.median(step.get(name, 0.0) for step in listed), 3) for name in PHASES}
 
 
-def describe(error: BaseException, people: Console) -> None:
-    """Write an error as one line; the traceback is shown where FOVEATE_DEBUG is set."""
+def describe(error: BaseException, people: Console, log: Path | None = None) -> None:
+    """Write an error as one line, which names the file with its traceback where nobody foresaw it.
+
+    With FOVEATE_DEBUG set the traceback goes to standard error instead.
+
+    Args:
+        error: What was raised.
+        people: Where the line goes.
+        log: The record's ``error.log``, which may hold the traceback already; None is a temporary file.
+    """
     text = str(error).strip() or type(error).__name__
-    expected = isinstance(error, FoveateError)
-    line = text if expected else f"{type(error).__name__}: {text} (FOVEATE_DEBUG=1 shows where)"
-    people.print(f"error: {shown(line, 2_000)}", markup=False, soft_wrap=True)
+    expected, where = isinstance(error, FoveateError), ""
     if os.environ.get("FOVEATE_DEBUG"):
-        people.print("".join(traceback.format_exception(error)), markup=False, soft_wrap=True)
+        _log_to(logging.StreamHandler(sys.stderr), error)
+    elif not expected:
+        text, where = f"{type(error).__name__}: {text}", f" ({_logged(error, log)})"
+    people.print(f"error: {shown(text, 2_000)}{where}", markup=False, soft_wrap=True)
+
+
+def _logged(error: BaseException, log: Path | None) -> str:
+    """Write a traceback to a file, unless it is there already, and say where it is."""
+    try:
+        if log is None:
+            descriptor, name = tempfile.mkstemp(prefix="foveate-error-", suffix=".log")
+            os.close(descriptor)
+            log = Path(name)
+        elif log.is_file():
+            return f"traceback: {log}"
+        _log_to(logging.FileHandler(log, encoding="utf-8"), error)
+    except OSError:
+        return "FOVEATE_DEBUG=1 shows the traceback"
+    return f"traceback: {log}"
+
+
+def _log_to(handler: logging.Handler, error: BaseException) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _log.propagate = False  # the root logger writes to standard error, where a person wants one line
+    _log.addHandler(handler)
+    try:
+        _log.error("the command failed", exc_info=error)
+    finally:
+        _log.removeHandler(handler)
+        handler.close()
 
 
 def _ended(command: Callable[[], object], args: Sequence[str], people: Console) -> Ending:

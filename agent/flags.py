@@ -7,7 +7,7 @@ from pathlib import Path
 
 from foveate.actions.errors import RecordError, UsageError
 from foveate.actions.guard import Limits
-from foveate.agent.recorder import make_folder, refuse_used_folder
+from foveate.agent.record_folder import make_folder, refuse_used_folder
 from foveate.envs.address import check_start, start_address
 from foveate.envs.base import Viewport
 

@@ -2,20 +2,19 @@
 
 import contextlib
 import errno
-import itertools
 import os
 import platform
-import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from foveate.actions.errors import RecordError, UsageError
+from foveate.actions.errors import RecordError
 from foveate.actions.limits import Limits
+from foveate.agent.masked import masked_data
 from foveate.agent.record import (
     DOWNLOADS_FOLDER,
     EPISODE_FILE,
@@ -25,6 +24,7 @@ from foveate.agent.record import (
     replace_file,
     to_json,
 )
+from foveate.agent.record_folder import make_folder
 from foveate.agent.record_step import RecordedEpisode, RecordedResult, RecordedStep, writable
 from foveate.agent.trajectory import EpisodeHead, Result, StepLine
 from foveate.agent.writer import Writer
@@ -35,10 +35,10 @@ _REPORT_S = 300.0
 
 
 class Recorder:
-    """Writes one episode: ``episode.json``, ``steps.jsonl``, ``frames/``, ``downloads/``, ``report.html``.
+    """Writes one episode: ``episode.json``, ``steps.jsonl``, ``frames/``, ``downloads/`` and ``report.html``.
 
-    One thread writes, behind a bounded queue that waits and never drops. After the first failure nothing more is
-    written, and every further call raises it.
+    An error that ended it leaves its traceback in ``error.log``. One thread writes, behind a bounded queue that waits
+    and never drops. After the first failure nothing more is written, and every further call raises it.
 
     Args:
         folder: The run's folder, new or empty; None makes ``runs/<time>-<slug>`` under the current folder.
@@ -48,8 +48,8 @@ class Recorder:
 
     def __init__(self, folder: Path | None = None, *, task: str = "", limits: Limits | None = None) -> None:
         self._folder = folder
-        self._task = task
         self._limits = limits or Limits()
+        self._task = self._limits.mask_secrets(task)
         self._head = RecordedEpisode()
         self._lines: BinaryIO  # from ``_begin`` on, and nothing is written before
         self._recent: deque[tuple[Observation, str]] = deque(maxlen=4)
@@ -184,7 +184,7 @@ class Recorder:
 
     def _append(self, step: RecordedStep) -> None:
         lines = self._lines
-        data = to_json(self._masked(step.model_dump(mode="json"))) + b"\n"
+        data = to_json(masked_data(self._limits, step.model_dump(mode="json"))) + b"\n"
         end = lines.seek(0, os.SEEK_END)
         try:
             rest = memoryview(data)
@@ -219,17 +219,10 @@ class Recorder:
             self.downloads.rmdir()  # only where nothing was downloaded
 
     def _write_head(self, head: RecordedEpisode) -> None:
-        replace_file(self.folder / EPISODE_FILE, to_json(self._masked(head.model_dump(mode="json")), indent=2) + b"\n")
-
-    def _masked(self, data: Any) -> Any:
-        """Copy data with every secret's value replaced by its placeholder."""
-        if isinstance(data, str):
-            return self._limits.mask_secrets(data)
-        if isinstance(data, dict):
-            return {key: self._masked(value) for key, value in data.items()}
-        if isinstance(data, list):
-            return [self._masked(value) for value in data]
-        return data
+        replace_file(
+            self.folder / EPISODE_FILE,
+            to_json(masked_data(self._limits, head.model_dump(mode="json")), indent=2) + b"\n",
+        )
 
     def _failure(self, exc: OSError) -> RecordError:
         saved = "1 step is saved" if self._steps == 1 else f"{self._steps} steps are saved"
@@ -239,46 +232,6 @@ class Recorder:
             f"the record {self._folder or 'runs'} cannot be written: {exc.strerror or exc}; {saved}: {remedy}, "
             "record elsewhere with --record DIR, or use --no-record"
         )
-
-
-def make_folder(folder: Path | None, task: str) -> Path:
-    """Make a run's folder, or take an empty one.
-
-    Raises:
-        UsageError: If it is in use.
-        OSError: If it cannot be made.
-    """
-    if folder is not None:
-        refuse_used_folder(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    stem = name = f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{slug(task)}"
-    runs = Path("runs")
-    runs.mkdir(exist_ok=True)
-    for suffix in itertools.count(2):
-        with contextlib.suppress(FileExistsError):
-            (runs / name).mkdir()
-            break
-        name = f"{stem}-{suffix}"
-    return runs / name
-
-
-def refuse_used_folder(folder: Path) -> None:
-    """Check that a record can be begun in a folder: it is new or empty.
-
-    Raises:
-        UsageError: If it is a file or holds something.
-        OSError: If it cannot be read.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: a record needs a folder that is new or empty")
-    if folder.is_dir() and next(folder.iterdir(), None) is not None:
-        raise UsageError(f"{folder} is not empty: a record needs a folder that is new or empty")
-
-
-def slug(task: str) -> str:
-    """Give a task as a piece of a file name: at most 40 letters, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")[:40].strip("-") or "run"
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ from foveate.actions.schema import Action
 from foveate.agent.agent import Agent
 from foveate.agent.ending import CODES, WRONG_USAGE, Ending, describe, result_object
 from foveate.agent.live import LiveView, brief, shown
-from foveate.agent.record import REPORT_FILE
+from foveate.agent.record import ERROR_FILE, REPORT_FILE
 from foveate.agent.trajectory import Result, Status
 from foveate.envs.base import Event, Observation
 
@@ -83,7 +83,7 @@ def run_agent(
         error, result = exc, view.result
     except Exception as exc:  # noqa: BLE001 - the command line's edge: the result so far is still to be told
         error, result = exc, view.result
-        describe(exc, people)
+        describe(exc, people, folder / ERROR_FILE if folder is not None and folder.is_dir() else None)
     seconds = result.trajectory.seconds if result is not None and result.steps else time.monotonic() - begun_s
     status, reason = _outcome(result, error)
     if result is not None:

@@ -110,11 +110,12 @@ class InternVLPolicy(Resource, Policy):
             ModelUnavailable: If the engine cannot take the request.
         """
         self.require_open()
-        if self._task is None:
+        engine = self._engine
+        if self._task is None or engine is None:
             raise ResetNeeded("InternVLPolicy.act before its first reset")
         look = _merged(look, self.look)
         request = self.request(observation, history, look)
-        answered, finish = await self._answer(request)
+        answered, finish = await _answer(engine, request)
         try:
             return decide(answered, frame=observation.frame, convention=self.profile.convention, kinds=self._kinds)
         except (ParseError, OutOfFrame) as error:
@@ -149,15 +150,14 @@ class InternVLPolicy(Resource, Policy):
             return replace(sampling, seed=self._seed * 1_000_003 + step)
         return sampling
 
-    async def _answer(self, request: Request) -> tuple[Decision, FinishReason | None]:
-        """Collect the stream into a Decision without actions."""
-        if self._engine is None:
-            raise ModelUnavailable("InternVLPolicy has no engine")
-        async with aclosing(self._engine.generate(request)) as stream:
-            deltas = [delta async for delta in stream]
-        last = deltas[-1] if deltas else Delta()
-        raw = request.prefill + "".join(delta.text for delta in deltas)
-        return Decision(raw=raw, usage=last.usage or Usage(), completion=_completion(deltas)), last.finish
+
+async def _answer(engine: Engine, request: Request) -> tuple[Decision, FinishReason | None]:
+    """Collect the stream into a Decision without actions."""
+    async with aclosing(engine.generate(request)) as stream:
+        deltas = [delta async for delta in stream]
+    last = deltas[-1] if deltas else Delta()
+    raw = request.prefill + "".join(delta.text for delta in deltas)
+    return Decision(raw=raw, usage=last.usage or Usage(), completion=_completion(deltas)), last.finish
 
 
 def _completion(deltas: list[Delta]) -> Completion | None:

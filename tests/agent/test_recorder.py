@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from foveate.actions.geometry import Box, Frame, Point
 from foveate.actions.guard import Limits, Secret, Target
 from foveate.actions.schema import Click, Drag, TypeText, Wait, Zoom
 from foveate.agent.record import read_record
+from foveate.agent.record_folder import make_folder
 from foveate.agent.recorder import Recorder
 from foveate.agent.trajectory import EpisodeHead, Result, StepLine, Trajectory
 from foveate.envs.base import EncodedImage, Event, Observation
@@ -342,3 +344,29 @@ async def test_the_writing_thread_ends_with_the_record(tmp_path: Path) -> None:
     assert not thread.is_alive()
     with pytest.raises(RecordError, match="not open"):
         await recorder.picture(look())
+
+
+async def test_before_it_is_opened_it_keeps_nothing_and_has_no_folder_of_its_own_yet(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no folder yet: open it first"):
+        _ = Recorder().folder
+    recorder = Recorder(tmp_path / "run")
+    with pytest.raises(RecordError, match="the record is not open"):
+        await recorder.picture(look())
+    with pytest.raises(RecordError, match="the record is not open"):
+        await recorder.turn(line(0, "frames/0000.png", look()))
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_of_the_same_second_get_a_folder_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = [make_folder(None, "Add milk!") for _ in range(5)]
+    assert len(set(made)) == 5
+    assert all(folder.is_dir() and folder.parent == Path("runs") for folder in made)
+    assert all(re.fullmatch(r"\d{8}-\d{6}-add-milk(-[2-5])?", folder.name) for folder in made)
+
+
+def test_a_record_whose_files_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "steps.jsonl").write_text("")
+    (tmp_path / "episode.json").mkdir()
+    with pytest.raises(RecordError, match=f"the record {tmp_path} cannot be read: Is a directory"):
+        read_record(tmp_path)

@@ -3,6 +3,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,22 @@ async def test_it_needs_a_task_first() -> None:
     async with HumanPolicy(source=io.StringIO(""), screen=io.StringIO()) as policy:
         with pytest.raises(ResetNeeded):
             await policy.act(LOOK, ())
+
+
+async def test_closed_while_it_saves_the_picture_it_says_so_and_hangs_nowhere() -> None:
+    busy = threading.Event()
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        asyncio.get_running_loop().set_default_executor(executor)
+        policy = HumanPolicy(source=io.StringIO("click(1, 1)\n"), screen=io.StringIO())
+        await policy.open()
+        await policy.reset("task")
+        executor.submit(busy.wait, 10)  # so that the picture has to wait for its thread
+        async with asyncio.timeout(10):
+            asked = asyncio.ensure_future(policy.act(LOOK, ()))
+            closed = asyncio.ensure_future(policy.close())
+            await asyncio.sleep(0)
+            busy.set()
+            await asyncio.wait({asked, closed})
+        with pytest.raises(ResetNeeded, match="closed while it asked"):
+            asked.result()
+        closed.result()
