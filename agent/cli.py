@@ -15,6 +15,7 @@ from rich.console import Console
 from foveate.actions.errors import UsageError
 from foveate.actions.guard import Guard, Limits
 from foveate.agent.agent import Agent
+from foveate.agent.data import data
 from foveate.agent.ending import FAILED, SUCCESS, Ending, end
 from foveate.agent.flags import limits_of, parse_viewport, record_folder
 from foveate.agent.live import LiveView
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure foveate beside its peers, in one run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
 
 people = Console(stderr=True, highlight=False)
 """Everything for people goes here; standard output is for results."""

@@ -1,0 +1,45 @@
+"""The commands ``foveate data make`` and ``foveate data show``: what the bundled checkpoint is trained on."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from foveate.agent.ending import SUCCESS, Ending
+
+data = typer.Typer(help="Make and look at what models are trained on.", no_args_is_help=True)
+
+_people = Console(stderr=True, highlight=False)
+
+
+class SplitName(StrEnum):
+    """What ``--split`` takes."""
+
+    SEEN = "seen"
+    UNSEEN = "unseen"
+
+
+@data.command()
+def make(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write shards into.")],
+    count: Annotated[int, typer.Option(min=1, help="How many pages.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="The first page's seed; the next page has the next one.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes, each with a browser.")] = 2,
+    split: Annotated[
+        SplitName, typer.Option(help="Words, fonts and themes that are trained on, or those kept out.")
+    ] = SplitName.SEEN,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> Ending:
+    """Draw made-up pages with Chromium and pack them, with the places of all that stands on them."""
+    from foveate.agent.training import making
+
+    todo = making.orders(out, range(seed, seed + count), split.value, workers, browser)
+    made = making.make(todo, workers=workers, say=lambda line: _people.print(line, markup=False, soft_wrap=True))
+    said = {
+        "status": "success", "shards": [str(order.path) for order in todo], "screens": made.screens,
+        "bytes": made.size, "seconds": round(made.seconds, 3),
+    }  # fmt: skip
+    return Ending(SUCCESS, data=said if json_ else None, text=f"{made} in {out}")
