@@ -3,6 +3,7 @@
 An action is data: a frozen model tagged by ``kind``, with its bounds in the model. Places are Points and Boxes,
 fractions of the Frame of the observation that the policy was given.
 """
+# One file, however long: the union is closed, and what is in it can be seen at once.
 
 import math
 from collections.abc import Mapping
