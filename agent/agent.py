@@ -1,6 +1,5 @@
 """Agent: one environment, one policy, and everything around an episode that is not the loop."""
 
-import asyncio
 import traceback
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from foveate.agent.in_use import in_use, layers, refuse_used
 from foveate.agent.listening import Listening
 from foveate.agent.masked import mask_error
 from foveate.agent.rollout import Rollout
-from foveate.agent.trajectory import EpisodeHead, Listener, Result, Status, Trajectory
+from foveate.agent.trajectory import EpisodeHead, Listener, Result, Trajectory, broken, status_of
 from foveate.envs.base import Env
 from foveate.envs.portal import Portal
 from foveate.policies.base import Policy
@@ -238,7 +237,7 @@ class Agent:
         except BaseException as exc:
             await self._break(exc, loop.trajectory(), told)
             raise
-        status = _status(trajectory, verified, loop.world_success)
+        status = status_of(trajectory, verified, loop.world_success)
         return await self._end(
             Result(status, verified, trajectory.reason, trajectory.answer, trajectory, _folder(told)), told
         )
@@ -246,7 +245,7 @@ class Agent:
     async def _break(self, exc: BaseException, trajectory: Trajectory, told: _Told) -> None:
         """Tell and record how far an episode came that an error or a cancellation broke off."""
         mask_error(self._env.limits, exc)
-        result = _broken(exc, trajectory, _folder(told))
+        result = broken(exc, trajectory, _folder(told))
         if isinstance(exc, FoveateError):
             exc.result = result
         elif not hasattr(exc, "result"):
@@ -288,26 +287,6 @@ class Agent:
             seed=asked.seed,
             episode=asked.episode,
         )
-
-
-def _status(trajectory: Trajectory, verified: bool | None, world_success: bool | None) -> Status:
-    """Say how an episode ended that ran to its end."""
-    if trajectory.reason == "person":
-        return "interrupted"
-    if trajectory.truncated:
-        return "truncated"
-    succeeded = world_success if trajectory.reason == "world" else trajectory.reason == "done"
-    return "success" if succeeded and verified is not False else "failure"
-
-
-def _broken(exc: BaseException, trajectory: Trajectory, folder: Path | None) -> Result:
-    """Say how an episode ended that an error or a cancellation broke off."""
-    cancelled = isinstance(exc, asyncio.CancelledError)
-    reason = "person" if cancelled else type(exc).__name__
-    trajectory = replace(trajectory, reason=reason, terminated=False, truncated=cancelled)
-    status: Status = "interrupted" if cancelled else "error"
-    error = None if cancelled else f"{reason}: {exc}"
-    return Result(status, None, reason, trajectory.answer, trajectory, folder, error)
 
 
 def _folder(told: _Told) -> Path | None:

@@ -1,7 +1,8 @@
 """What an episode leaves behind: Trajectory, Result, the line of a record, and who may listen."""
 
+from asyncio import CancelledError
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -94,6 +95,32 @@ class Result:
     def steps(self) -> int:
         """How many steps were taken."""
         return len(self.trajectory.turns)
+
+
+def status_of(trajectory: Trajectory, verified: bool | None, world_success: bool | None) -> Status:
+    """Say how an episode ended that ran to its end.
+
+    Args:
+        trajectory: The episode.
+        verified: What the environment's ``verify`` said.
+        world_success: The world's word where it ended the episode.
+    """
+    if trajectory.reason == "person":
+        return "interrupted"
+    if trajectory.truncated:
+        return "truncated"
+    succeeded = world_success if trajectory.reason == "world" else trajectory.reason == "done"
+    return "success" if succeeded and verified is not False else "failure"
+
+
+def broken(exc: BaseException, trajectory: Trajectory, record: Path | None) -> Result:
+    """Say how an episode ended that an error or a cancellation broke off."""
+    cancelled = isinstance(exc, CancelledError)
+    reason = "person" if cancelled else type(exc).__name__
+    trajectory = replace(trajectory, reason=reason, terminated=False, truncated=cancelled)
+    status: Status = "interrupted" if cancelled else "error"
+    error = None if cancelled else f"{reason}: {exc}"
+    return Result(status, None, reason, trajectory.answer, trajectory, record, error)
 
 
 @dataclass(frozen=True, slots=True)
