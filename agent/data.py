@@ -43,3 +43,16 @@ def make(
         "bytes": made.size, "seconds": round(made.seconds, 3),
     }  # fmt: skip
     return Ending(SUCCESS, data=said if json_ else None, text=f"{made} in {out}")
+
+
+@data.command()
+def show(
+    source: Annotated[Path, typer.Argument(metavar="SHARD|DIR", help="A shard, or a folder of shards.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png|FOLDER", help="One picture of all, or a picture each.")],
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many screens.")] = 4,
+) -> Ending:
+    """Draw screens with the boxes, places and characters that are known of them, and questions with their answers."""
+    from foveate.agent.training.showing import show as draw
+
+    paths = draw(source, out, count)
+    return Ending(SUCCESS, text="\n".join(map(str, paths)))

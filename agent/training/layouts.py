@@ -33,7 +33,7 @@ def write_page(seed: int, split: Split = "seen") -> Page:
     scroll = rng.choice((0.0, rng.random(), rng.random(), 1.0)) if scrolled else 0.0
     facts = {
         "seed": str(seed), "split": split, "language": language, "palette": theme.palette, "look": theme.look,
-        "font": theme.font, "size": f"{theme.size:g}",
+        "font": theme.font, "size": f"{theme.size:g}", "icons": " ".join(sheet.drawn),
     }  # fmt: skip
     return Page(html, tuple(sheet.marks), scroll, facts)
 

@@ -53,6 +53,8 @@ class Sheet:
         split: Whether it is of what is trained on.
         marks: Its elements so far.
         overlays: What lies over the page: menus, dialogs, toasts.
+        focused: Whether a field has the focus already.
+        drawn: The names of all icons drawn, those beside words too.
     """
 
     rng: random.Random
@@ -62,6 +64,7 @@ class Sheet:
     marks: list[Mark] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
     focused: bool = False
+    drawn: list[str] = field(default_factory=list)
     _taken: set[str] = field(default_factory=set)
 
     def mark(self, role: str, name: str, **facts: str) -> int:
@@ -97,10 +100,9 @@ class Sheet:
 
     def picture(self, name: str | None = None, size: float | None = None, style: str = "") -> str:
         """Write an icon, any by default, about as large as the text."""
-        rng = self.rng
-        return icon(
-            rng, name or rng.choice(tuple(ICONS)), size or round(self.theme.size * rng.uniform(0.95, 1.5)), style
-        )
+        name = name or self.rng.choice(tuple(ICONS))
+        self.drawn.append(name)
+        return icon(self.rng, name, size or round(self.theme.size * self.rng.uniform(0.95, 1.5)), style)
 
     def some(self, low: int, high: int) -> int:
         """Draw a number, both ends included."""

@@ -67,9 +67,9 @@ def field(sheet: Sheet, name: str | None = None, *, area: bool = False, **facts:
     name = name or sheet.name(sheet.words.field, 16)
     kind = rng.choice(TEXT_TYPES)
     where = rng.choice(("above", "above", "left", "left", "inside", "floating"))
-    value = sheet.words.value() if sheet.chance(0.4) and where != "inside" else ""
     kind = kind if kind != "password" or not area else "text"
-    focused = not sheet.focused and sheet.chance(0.16)
+    focused = not sheet.focused and sheet.chance(0.3)
+    value = sheet.words.value() if sheet.chance(0.25 if focused else 0.4) and where != "inside" else ""
     sheet.focused |= focused
     bad = sheet.chance(0.06)
     said = "" if kind == "password" else value
