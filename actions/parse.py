@@ -15,10 +15,21 @@ import re
 from dataclasses import dataclass
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats import calls, internvl, json_calls, lines, qwen, scalecua, ui_tars
+from foveate.actions.formats import (
+    calls,
+    harmony,
+    internvl,
+    json_calls,
+    lines,
+    prose,
+    qwen,
+    refusals,
+    scalecua,
+    ui_tars,
+)
 from foveate.actions.formats.bodies import Draft, fences, read_body, read_word
-from foveate.actions.formats.literal import read_lines, starts_call
 from foveate.actions.formats.reading import Found, Reading, Written, check_kinds
+from foveate.actions.formats.shield import shielded
 from foveate.actions.formats.thought import split_thought
 from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 from foveate.actions.geometry import Convention, Frame
@@ -57,12 +68,6 @@ class Answer:
     written: tuple[Written, ...] = ()
 
 
-_JSON_START = re.compile(r"\s*(?:<tool_call>\s*|```(?:json)?\s*)?[{\[]\s*[{\"\]]", re.IGNORECASE)
-_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"')
-_QUOTED = re.compile(r"""(?<![rR])(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""")
-_ACTION_TAG = re.compile(r"<(?=/?action>)", re.IGNORECASE)
-
-
 def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: frozenset[str] | None = None) -> Answer:
     """Read a model's text as actions; nothing in it is ever executed or looked up by name.
 
@@ -80,7 +85,7 @@ def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: froz
     try:
         if len(text) > MAX_CHARACTERS:
             raise ParseError(f"an answer has at most {MAX_CHARACTERS:,} characters, not {len(text):,}")
-        rest, thought = split_thought(_shielded(text))
+        rest, thought = _split(text)
         # Ending tokens are looked for in the tail alone, so that a run of them costs bounded work.
         tail = rest[-2_000:]
         rest = rest[: len(rest) - len(tail)] + _ENDINGS.sub("", tail)
@@ -93,22 +98,17 @@ def parse_answer(text: str, *, frame: Frame, convention: Convention, kinds: froz
         raise ParseError(f"{message} (the answer: {excerpt(text, 120)})") from exc
     return Answer(
         actions=tuple(item.action for item in draft.found),
-        thought="\n".join(part for part in (thought, draft.thought.strip()) if part),
-        operation=draft.operation,
+        thought=lines.restored("\n".join(part for part in (thought, draft.thought.strip()) if part)),
+        operation=lines.restored(draft.operation),
         written=tuple(item.written for item in draft.found),
     )
 
 
-def _shielded(text: str) -> str:
-    """Write the tags inside a text's string literals as escapes, so that they stay what a string says.
-
-    JSON is known by its first characters; of code only ``<action>`` is shielded, for a thought may begin with a call.
-    """
-    if _JSON_START.match(text):
-        return _DOUBLE_QUOTED.sub(lambda literal: literal[0].replace("<", "\\u003c"), text)
-    if starts_call(text.lstrip().split("\n", 1)[0], calls.known):
-        return _QUOTED.sub(lambda literal: _ACTION_TAG.sub(r"\\x3c", literal[0]), text)
-    return text
+def _split(text: str) -> tuple[str, str]:
+    """Take the thoughts out of an answer whose strings are shielded."""
+    answer, channelled = harmony.unwrap(shielded(text, calls.known))
+    rest, thought = split_thought(answer)
+    return rest, "\n".join(part for part in (channelled, thought) if part)
 
 
 def _read(text: str, reading: Reading) -> Draft:
@@ -132,7 +132,7 @@ def _read(text: str, reading: Reading) -> Draft:
 def _is_code(text: str) -> bool:
     """Tell whether a text is code or JSON from its first character on, so that ``Action:`` in it is a string's."""
     bare = text.lstrip()
-    return json_calls.detect(bare) or starts_call(bare.split("\n", 1)[0], calls.known)
+    return json_calls.detect(bare) or prose.starts_call(bare.split("\n", 1)[0], calls.known)
 
 
 def _fenced(text: str, reading: Reading) -> Draft | None:
@@ -141,17 +141,19 @@ def _fenced(text: str, reading: Reading) -> Draft | None:
     for inner, closed in fences(text):
         if inner.strip():
             found += read_body(inner, reading, ended=closed).found
-    return _with_prose(found, text.split("```", 1)[0]) if found else None
+    if not found:
+        return None
+    refusals.check(text.split("```")[::2])
+    return _with_prose(found, text.split("```", 1)[0])
 
 
 def _plain(text: str, reading: Reading) -> Draft:
     bare = text.strip().strip("`").strip()
     if json_calls.detect(bare):
         return Draft(json_calls.read(bare, reading))
-    if starts_call(text.replace("`", " "), calls.known):
-        found: list[Found] = []
-        for call in read_lines(bare, calls.known):
-            found += calls.read_call(call, reading)
+    if prose.starts_call(text.replace("`", " "), calls.known):
+        written = prose.read_lines(text.strip(), calls.known) or prose.read_lines(bare, calls.known)
+        found = [item for call in written for item in calls.read_call(call, reading)]
         if found:
             return Draft(found)
     word = read_word(bare, reading)
@@ -162,16 +164,19 @@ def _plain(text: str, reading: Reading) -> Draft:
         return _with_prose(embedded, text.split("{", 1)[0])
     if lines.detect(bare):
         return Draft(lines.read(bare, reading))
-    if _REFUSAL.search(text[:2_000]):
-        raise ParseError("no action: the model refused")
+    within = prose.read_inline(text, calls.known)
+    if within is not None:
+        return Draft(calls.read_call(within, reading))
     if internvl.detect(bare):
         return Draft(internvl.read(bare, reading))
+    if _REFUSAL.search(text[:2_000]):
+        raise ParseError("no action: the model refused")
     raise ParseError("no action: expected one such as <action>click(x=..., y=...)</action>")
 
 
-def _with_prose(found: list[Found], prose: str) -> Draft:
+def _with_prose(found: list[Found], before: str) -> Draft:
     """Keep what was written before the action: a thought, and ``Action: ...`` as the sentence for the history."""
-    named = _OPERATION.search(prose)
+    named = _OPERATION.search(before)
     operation = named[1].strip().strip("\"'*` ") if named else ""
-    thought = (prose[: named.start()] if named else prose).strip().removeprefix("Thought:").strip()
+    thought = (before[: named.start()] if named else before).strip().removeprefix("Thought:").strip()
     return Draft(found, thought, operation)

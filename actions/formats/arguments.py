@@ -121,7 +121,7 @@ class Arguments:
             return places.place(x, "x")
         if x is None or y is None:
             raise ParseError(f"{self.call.name}() needs both x and y, not {'y' if x is None else 'x'} alone")
-        return Spot((values.number(x, "x"), values.number(y, "y")))
+        return Spot.of((x, y), "x", "y")
 
     def needed_spot(self, *names: str) -> Spot:
         """Read a place that must be given.

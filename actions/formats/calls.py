@@ -158,7 +158,7 @@ def wait(default_s: float) -> Reader:
 def _zoom(args: Arguments) -> list[Found]:
     corners = [args.raw(name) for name in ("x1", "y1", "x2", "y2")]
     if any(corner is not None for corner in corners):
-        spot = Spot(tuple(values.number(corner, "x1, y1, x2, y2") for corner in corners))
+        spot = Spot.of(corners, "x1", "y1", "x2", "y2")
     else:
         spot = places.place(args.raw("region", "box", "bbox", "start_box"), "region")
     return [Found(build("zoom", {"region": args.reading.region(spot)}), spot.numbers)]

@@ -9,9 +9,12 @@ issues 844, 865, 1016, 1140.
 """
 
 import re
+from dataclasses import replace
 
 from foveate.actions.errors import ParseError
+from foveate.actions.formats import refusals
 from foveate.actions.formats.places import OPENINGS, read_place
+from foveate.actions.formats.prose import check_lead
 from foveate.actions.formats.reading import Found, Reading, Spot
 from foveate.actions.formats.values import MAX_ACTIONS, NUMBER, excerpt, narrow
 
@@ -20,6 +23,7 @@ _LIST = rf"\[\s{{0,9}}{NUMBER}(?:\s{{0,9}},\s{{0,9}}{NUMBER}){{1,3}}\s{{0,9}},?\
 _INNER = re.compile(_LIST, re.ASCII)
 _DOUBLE = re.compile(rf"\[\s{{0,9}}{_LIST}(?:\s{{0,9}},\s{{0,9}}{_LIST}){{0,100}}\s{{0,9}}\]", re.ASCII)
 _FIND = re.compile(NUMBER, re.ASCII)
+_REFERENT = re.compile(r"<ref>[^<]{0,400}</ref>", re.IGNORECASE)
 _OPENING = re.compile("|".join(map(re.escape, OPENINGS)), re.IGNORECASE)
 
 
@@ -35,20 +39,25 @@ def read(text: str, reading: Reading) -> list[Found]:
     """Read every place of a text.
 
     Raises:
-        ParseError: If there is none, or one is cut off.
+        ParseError: If there is none, one is cut off, or the prose around them forbids it.
         OutOfFrame: If one lies outside the frame.
     """
-    spots = _tagged(text) if _TAGGED.search(text) else _untagged(text)
+    spots, prose = _tagged(text) if _TAGGED.search(text) else _untagged(text)
     if not spots:
         raise ParseError("expected a place such as [[x1, y1, x2, y2]]")
     if len(spots) > MAX_ACTIONS:
         raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
+    for before in prose[:-1]:
+        check_lead(before)
+    refusals.check(prose, places=True)
     return [reading.bare(spot) for spot in spots]
 
 
-def _tagged(text: str) -> list[Spot]:
+def _tagged(text: str) -> tuple[list[Spot], list[str]]:
+    """Give the places between tags, and the prose around them."""
     native = "<ref>" in text.lower()
     spots: list[Spot] = []
+    prose: list[str] = []
     at = 0
     while (opening := _OPENING.search(text, at)) is not None:
         closing = OPENINGS[opening[0].lower()]
@@ -57,8 +66,12 @@ def _tagged(text: str) -> list[Spot]:
             raise ParseError(f"a place that begins with {opening[0]} ends with {closing}")
         inner = text[opening.end() : ending.start()]
         spots += _several(inner, per_mille=native or opening[0].lower() == "<box>")
+        prose.append(_REFERENT.sub(" ", text[at : opening.start()]))
         at = ending.end()
-    return spots or [Spot(spot.numbers, native) for spot in _untagged(re.sub(r"</?ref>", " ", text, flags=re.I))]
+    if spots:
+        return spots, [*prose, text[at:]]
+    spots, prose = _untagged(re.sub(r"</?ref>", " ", text, flags=re.IGNORECASE))
+    return [replace(spot, per_mille=native) for spot in spots], prose
 
 
 def _several(inner: str, *, per_mille: bool) -> list[Spot]:
@@ -66,15 +79,18 @@ def _several(inner: str, *, per_mille: bool) -> list[Spot]:
     bare = narrow(inner)
     lists = [_FIND.findall(item) for item in _INNER.findall(bare)]
     if len(lists) <= 1:
-        return [Spot(read_place(inner).numbers, per_mille)]
+        return [replace(read_place(inner), per_mille=per_mille)]
     if _INNER.sub("", bare).strip("[], \n\t"):
         raise ParseError(f"expected a list of places, not {excerpt(inner)}")
-    return [Spot(tuple(map(float, item)), per_mille) for item in lists]
+    return [Spot.of(item, "a place", per_mille=per_mille) for item in lists]
 
 
-def _untagged(text: str) -> list[Spot]:
+def _untagged(text: str) -> tuple[list[Spot], list[str]]:
+    """Give the places between double brackets, or the one that the whole text is, and the prose around them."""
     bare = narrow(text) if not text.isascii() else text
-    groups = _DOUBLE.findall(bare)
-    if groups:
-        return [spot for group in groups for spot in _several(group, per_mille=False)]
-    return [read_place(bare.strip())]
+    groups = list(_DOUBLE.finditer(bare))
+    if not groups:
+        return [read_place(bare.strip())], []
+    ends = [0, *(group.end() for group in groups)]
+    prose = [bare[at : group.start()] for at, group in zip(ends, groups, strict=False)]
+    return [spot for group in groups for spot in _several(group[0], per_mille=False)], [*prose, bare[ends[-1] :]]

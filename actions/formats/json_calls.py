@@ -4,17 +4,35 @@ import json
 from collections.abc import Iterator, Mapping
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats import anthropic, calls, odyssey, openai, osworld, qwen
+from foveate.actions.formats import anthropic, calls, odyssey, openai, osworld, qwen, refusals
+from foveate.actions.formats.arguments import PLACES
 from foveate.actions.formats.literal import Call, read_literal
+from foveate.actions.formats.prose import check_lead
 from foveate.actions.formats.reading import Found, Reading
 from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 
 _TRIES = 20
 _MAX_NESTING = 4
-_DECODER = json.JSONDecoder()
 _CALLS = ("bbox_2d", "point_2d", "action_type", "action", "actions", "name", "function", "type", "tool_calls")
 
+_MARKERS = ("bbox_2d", "point_2d", "action_type", "action", "actions", "function", "tool_calls", "name")
+_ARGUMENTS = ("arguments", "input", "parameters", "args")
+_ENVELOPE = frozenset({"name", "type", "id", "call_id"})
+_VALUES = frozenset({*PLACES, *_ARGUMENTS, "x", "y", "text", "content", "key", "keys", "value", "url", "direction"})
 _COMMENTS = frozenset({"thought", "thoughts", "thinking", "reasoning", "explanation", "rationale", "description"})
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make a mapping of what JSON gives; a name given twice would otherwise take the last value silently."""
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ParseError(f"a JSON object gives {excerpt(name)} twice")
+        found[name] = value
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def detect(text: str) -> bool:
@@ -40,11 +58,12 @@ def search(text: str, reading: Reading) -> list[Found] | None:
     """Read the calls that stand as JSON within prose; None where there are none.
 
     Raises:
-        ParseError: If one is a known call but wrong.
+        ParseError: If one is a known call but wrong, or the prose around it forbids it.
         OutOfFrame: If a place lies outside the frame.
     """
     found: list[Found] = []
-    seen = False
+    prose: list[str] = []
+    behind = 0
     at = text.find("{")
     for _ in range(_TRIES):
         if at < 0:
@@ -55,10 +74,16 @@ def search(text: str, reading: Reading) -> list[Found] | None:
             at = text.find("{", at + 1)
             continue
         if isinstance(value, dict) and any(key in value for key in _CALLS):
-            seen = True
+            prose.append(text[behind:at])
+            behind = end
             found += read_value(value, reading)
         at = text.find("{", end)
-    return found if seen else None
+    if not prose:
+        return None
+    for before in prose:
+        check_lead(before)
+    refusals.check([*prose, text[behind:]])
+    return found
 
 
 def read_value(value: object, reading: Reading, nesting: int = 0) -> list[Found]:
@@ -76,6 +101,9 @@ def read_value(value: object, reading: Reading, nesting: int = 0) -> list[Found]
         return [found for item in value for found in read_value(item, reading, nesting + 1)]
     if not isinstance(value, Mapping):
         raise ParseError(f"expected a call as a JSON object, not {excerpt(value)}")
+    marked = [name for name in _MARKERS if value.get(name) is not None]
+    if len(marked) > 1 and not (marked[0] in ("bbox_2d", "point_2d") and marked[1] == "name"):
+        raise ParseError(f"one object is one call, not both {marked[0]} and {marked[1]}")
     if "bbox_2d" in value or "point_2d" in value:
         return qwen.read_grounding(value, reading)
     if isinstance(value.get("action_type"), str):
@@ -98,7 +126,11 @@ def read_value(value: object, reading: Reading, nesting: int = 0) -> list[Found]
 
 def _named(value: Mapping[str, object], reading: Reading) -> list[Found]:
     name = str(value["name"])
-    given = next((value[key] for key in ("arguments", "input", "parameters", "args") if value.get(key) is not None), {})
+    rest = {key: item for key, item in value.items() if key not in _ENVELOPE | _COMMENTS and item is not None}
+    names = [key for key in _ARGUMENTS if key in rest]
+    given = rest.pop(names[0]) if names else rest
+    if names and (beside := rest.keys() & _VALUES):
+        raise ParseError(f"the call of {excerpt(name)} gives {excerpt(min(beside))} beside {names[0]}")
     if isinstance(given, str):
         given = _one(given)
     if not isinstance(given, Mapping):
@@ -140,6 +172,6 @@ def _values(text: str) -> Iterator[object]:
 
 def _one(text: str) -> object:
     try:
-        return json.loads(text)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return read_literal(text)

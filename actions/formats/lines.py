@@ -12,19 +12,28 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats import calls, values
+from foveate.actions.formats import calls, refusals, values
 from foveate.actions.formats.places import read_place
 from foveate.actions.formats.pointer_calls import NO_AMOUNT, scroll_direction
+from foveate.actions.formats.prose import check_flat
 from foveate.actions.formats.reading import Found, Reading, Spot
 from foveate.actions.formats.values import MAX_ACTIONS, excerpt, narrow
 from foveate.actions.keys import read_chord
 
-_VERB = re.compile(
+VERB = re.compile(
     r"[ \t]*(?:\d{1,3}[.)][ \t]+)?(click|left_click|double_click|right_click|hover|type|input|select|press|hotkey"
     r"|scroll|new_tab|tab_focus|close_tab|page_close|goto|go_back|go_forward|stop|enter|long_press|press_home|press_back"
     r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|\(\s{0,9}[\d.])",
     re.IGNORECASE | re.MULTILINE,
 )
+"""A verb at its line's beginning, where brackets, a tag or nothing follow it."""
+
+MASKS = re.compile("[\ufdd0-\ufdd4]")
+"""Noncharacters that stand for what could be taken for a tag or a fence."""
+
+_MASKED = str.maketrans({"<": "\ufdd0", "`": "\ufdd1", "◁": "\ufdd2"})
+_RESTORED = str.maketrans({"\ufdd0": "<", "\ufdd1": "`", "\ufdd2": "◁", "\ufdd3": "[", "\ufdd4": "]"})
+_SQUARE = re.compile(r"\[(/?THINK)\]", re.IGNORECASE)
 _ID = re.compile(
     r"\s*(?:\w{1,20}\s*=\s*)?#?\d{1,9}\s*|\s*(?:button|link|textbox|input|element|combobox|span|div)\s*", re.I
 )
@@ -63,34 +72,62 @@ def detect(text: str) -> bool:
 def only(text: str) -> bool:
     """Tell whether every line of a text is such a line; a verb alone, ``go_back``, counts only in such a text."""
     rows = [row for row in text.split("\n") if row.strip()]
-    return bool(rows) and all(_VERB.match(row) for row in rows)
+    return bool(rows) and all(VERB.match(row) for row in rows)
 
 
 def read(text: str, reading: Reading) -> list[Found]:
     """Read the lines that begin with a verb.
 
     Raises:
-        ParseError: If an element is named by its id, or an argument is wrong.
+        ParseError: If an element is named by its id, an argument is wrong, or the prose around the lines forbids them
+            or is code.
         OutOfFrame: If a place lies outside the frame.
     """
     found: list[Found] = []
+    prose: list[list[str]] = [[]]
     pure = only(text)
     for row in text.split("\n"):
         if _starts(row) or (pure and row.strip()):
+            check_flat("\n".join(prose[-1]), indent=len(row) - len(row.lstrip()))
             found += _read_line(row.strip(), reading)
+            prose.append([])
+        else:
+            prose[-1].append(row)
         if len(found) > MAX_ACTIONS:
             raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
+    refusals.check(["\n".join(rows) for rows in prose])
     return found
+
+
+def masked(row: str) -> tuple[str, bool]:
+    """Mask what could be taken for a tag or a fence in a line's brackets, and tell whether one of them is open."""
+    out: list[str] = []
+    at, depth = 0, 0
+    while at < len(row):
+        char, square = row[at], _SQUARE.match(row, at) if depth else None
+        if square is not None:
+            out.append(f"\ufdd3{square[1]}\ufdd4")
+            at = square.end()
+            continue
+        depth += 1 if char in "[［(" else -1 if char in "]］)" and depth else 0
+        out.append(char.translate(_MASKED) if depth else char)
+        at += 1
+    return "".join(out), depth > 0
+
+
+def restored(text: str) -> str:
+    """Undo what ``masked`` did."""
+    return text.translate(_RESTORED)
 
 
 def _starts(row: str) -> bool:
     """Tell whether a line is a verb with an argument."""
-    match = _VERB.match(row)
+    match = VERB.match(row)
     return match is not None and bool(row[match.end() :].strip())
 
 
 def _read_line(row: str, reading: Reading) -> list[Found]:
-    match = _VERB.match(row)
+    match = VERB.match(row)
     assert match is not None  # noqa: S101 - the caller asked _starts
     verb = match[1].lower()
     line = _Line(verb, _parts(row[match.end() :].strip()), reading)
@@ -104,7 +141,7 @@ def _parts(rest: str) -> tuple[str, ...]:
     while at < len(rest) and len(parts) < 8:
         if rest[at] in "[［(":
             end = _closing(rest, at)
-            parts.append(rest[at + 1 : end])
+            parts.append(restored(rest[at + 1 : end]))
             at = end + 1
         elif (tag := _TAG.match(rest, at)) is not None:
             parts.append(tag[0])

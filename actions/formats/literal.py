@@ -1,8 +1,6 @@
 """Calls with literal arguments, read from text by ``ast``; nothing is ever executed.
 
-A first pass, which knows where strings begin and end, makes Python of what models write: it drops comments, turns
-full-width punctuation outside strings into ASCII, quotes place tags, and closes a call that the model left open.
-The second pass is ``ast.parse`` with a closed set of node types.
+``scan`` makes Python of what models write; here is the second pass, ``ast.parse`` with a closed set of node types.
 """
 
 import ast
@@ -12,24 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats.places import OPENINGS
-from foveate.actions.formats.values import MAX_ACTIONS, excerpt, narrow
+from foveate.actions.formats.scan import MAX_DEPTH, START, Scan
+from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 
-_QUOTES: Mapping[str, str] = {'"': '"', "'": "'", "“": "”", "”": "”", "‘": "’", "’": "’", "＂": "＂", "＇": "＇"}
-_ESCAPES: Mapping[str, str] = {
-    "n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'",
-    "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\n": "",
-}  # fmt: skip
-_HEX_DIGITS: Mapping[str, int] = {"x": 2, "u": 4, "U": 8}
-_MAX_DEPTH = 12
-_START = re.compile(r"[ \t]*(?:(?:[-*>•]|\d{1,3}[.)])[ \t]+)?(?=[A-Za-z_])")
-_NAME = re.compile(r"[ \t]*((?:[A-Za-z_]\w{0,40}\.){0,3}[A-Za-z_]\w{0,40})[(（]", re.ASCII)
-_SKIPPED = re.compile(
+SKIPPED = re.compile(
     r"(?:import [\w., ]+|from [\w.]+ import [\w.,* ]+|pass|pyautogui\.(?:PAUSE|FAILSAFE) ?= ?[\w.]+)", re.ASCII
 )
 _DIGITS = re.compile(r"(?<![\w.])\.?\d(?:[\w.]|(?<=[eE])[-+])*", re.ASCII)
-_NUMERAL = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|0[xX][0-9a-fA-F]+", re.ASCII)
-_LINE_END = re.compile(r"[\n;]")
+_NUMERAL = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,48 +51,11 @@ def read_block(code: str, known: Callable[[str], bool], *, ended: bool) -> list[
     calls: list[Call] = []
     at = 0
     while at < len(code):
-        start = _START.match(code, at)
-        source, at, _ = _Scan(code, start.end() if start else at, known).statement(ended=ended)
-        if source and not _SKIPPED.fullmatch(source):
-            _append(calls, source)
+        start = START.match(code, at)
+        source, at, _ = Scan(code, start.end() if start else at, known).statement(ended=ended)
+        if source and not SKIPPED.fullmatch(source):
+            append_call(calls, source)
     return calls
-
-
-def read_lines(text: str, known: Callable[[str], bool]) -> list[Call]:
-    """Read the calls that stand on lines of their own between lines of prose.
-
-    Raises:
-        ParseError: If a line begins with a known call and goes on with something else, or is cut off.
-    """
-    calls: list[Call] = []
-    at = 0
-    while at < len(text):
-        start = _START.match(text, at)
-        name = _NAME.match(text, start.end()) if start else None
-        if start is None or name is None or not known(name[1]):
-            ending = text.find("\n", at)
-            at = len(text) if ending < 0 else ending + 1
-            continue
-        source, at, separator = _Scan(text, start.end(), known).statement(ended=False)
-        _append(calls, source)
-        while separator == ";":
-            source, at, separator = _Scan(text, at, known).statement(ended=False)
-            if source:
-                _append(calls, source)
-    return calls
-
-
-def starts_call(text: str, known: Callable[[str], bool]) -> bool:
-    """Tell whether some line of a text begins with a known call."""
-    at = 0
-    while at >= 0:
-        start = _START.match(text, at)
-        name = _NAME.match(text, start.end()) if start else None
-        if name is not None and known(name[1]):
-            return True
-        at = text.find("\n", at)
-        at = at + 1 if at >= 0 else -1
-    return False
 
 
 def read_literal(text: str) -> object:
@@ -113,150 +64,21 @@ def read_literal(text: str) -> object:
     Raises:
         ParseError: If it is none, cut off or too deep.
     """
-    source, at, _ = _Scan(text.strip().replace("\n", " "), 0, lambda name: False).statement(ended=False)
+    source, at, _ = Scan(text.strip().replace("\n", " "), 0, lambda name: False).statement(ended=False)
     if at < len(text.strip()):
         raise ParseError(f"expected one list or mapping, not {excerpt(text)}")
     return _value(_parsed(source), 0)
 
 
-def _append(calls: list[Call], source: str) -> None:
+def append_call(calls: list[Call], source: str) -> None:
+    """Read a statement as a call and add it to those before.
+
+    Raises:
+        ParseError: If it is none, or one too many.
+    """
     if len(calls) >= MAX_ACTIONS:
         raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
     calls.append(_call(source))
-
-
-class _Scan:
-    """Reads one statement and writes it as clean Python."""
-
-    def __init__(self, text: str, at: int, known: Callable[[str], bool]) -> None:
-        self.text = text
-        self.at = at
-        self.known = known
-        self.out: list[str] = []
-        self.depth = 0
-
-    def statement(self, *, ended: bool) -> tuple[str, int, str]:
-        """Read to the statement's end.
-
-        Args:
-            ended: True where the text's end is a closing tag or fence, so that nothing was cut off there.
-
-        Returns:
-            The statement, the index behind it and the separator that ended it (newline, ``;`` or nothing).
-        """
-        text = self.text
-        while self.at < len(text):
-            char = text[self.at]
-            if char == "\n" and self.depth and self._next_line_is_a_call():
-                return self._finish(closed=True), self.at + 1, "\n"
-            if char in "\n;；" and not self.depth:
-                self.at += 1
-                return self._finish(closed=True), self.at, "\n" if char == "\n" else ";"
-            self._step(char)
-        return self._finish(closed=ended), self.at, ""
-
-    def _step(self, char: str) -> None:
-        text = self.text
-        if char in _QUOTES:
-            raw = bool(self.out) and self.out[-1] in ("r", "R") and not self._identifier(-2)
-            if raw:
-                self.out.pop()
-            value, self.at = _string(text, self.at, raw=raw)
-            self.out.append(repr(value))
-            return
-        if char == "#":
-            ending = text.find("\n", self.at)
-            self.at = len(text) if ending < 0 else ending
-            return
-        if char == "<" and self._tag():
-            return
-        char = " " if char in "\n\r\t" else char if char.isascii() else narrow(char)
-        if char in "([{":
-            self.depth += 1
-            if self.depth > _MAX_DEPTH:
-                raise ParseError(f"arguments are nested at most {_MAX_DEPTH} deep")
-        elif char in ")]}":
-            self.depth -= 1
-            if self.depth < 0:
-                raise ParseError(f"a closing {char} without its opening one")
-        self.out.append(char)
-        self.at += 1
-
-    def _identifier(self, index: int) -> bool:
-        return len(self.out) >= -index and (self.out[index].isalnum() or self.out[index] == "_")
-
-    def _tag(self) -> bool:
-        """Quote a place between tags, such as ``<point>510 150</point>``, so that it is a literal."""
-        span = self.text[self.at : self.at + 1_000]
-        for opening, closing in OPENINGS.items():
-            if span[: len(opening)].lower() == opening:
-                ending = re.search(re.escape(closing), span, re.IGNORECASE)
-                if ending is None:
-                    raise ParseError(f"a place that begins with {opening} ends with {closing}")
-                self.out.append(repr(span[: ending.end()]))
-                self.at += ending.end()
-                return True
-        return False
-
-    def _next_line_is_a_call(self) -> bool:
-        start = _START.match(self.text, self.at + 1)
-        name = _NAME.match(self.text, start.end()) if start else None
-        return name is not None and self.known(name[1])
-
-    def _finish(self, *, closed: bool) -> str:
-        source = "".join(self.out).strip()
-        if self.depth:
-            # A number at the very end may have lost digits, so only evidence that it is whole lets us close the call.
-            whole = closed or source[-1:] in "'\")]"
-            if self.depth > 1 or not whole:
-                raise ParseError(f"the call is cut off: {excerpt(source)}")
-            source = f"{source.rstrip(', ')})"
-        return source
-
-
-def _string(text: str, at: int, *, raw: bool) -> tuple[str, int]:
-    """Read a quoted string: ``text[at]`` is its opening quote."""
-    closer = _QUOTES[text[at]]
-    triple = text[at] in "'\"" and text.startswith(text[at] * 3, at)
-    closer, begin = (closer * 3, at + 3) if triple else (closer, at + 1)
-    parts: list[str] = []
-    index = begin
-    while index < len(text):
-        char = text[index]
-        if char == "\\" and index + 1 < len(text):
-            value, index = (text[index : index + 2], index + 2) if raw else _escape(text, index)
-            parts.append(value)
-        elif text.startswith(closer, index) and (triple or not _apostrophe(text, index, begin)):
-            return _joined("".join(parts)), index + len(closer)
-        else:
-            parts.append(char)
-            index += 1
-    raise ParseError(f"the string {excerpt(text[at : at + 200])} is not closed")
-
-
-def _apostrophe(text: str, index: int, begin: int) -> bool:
-    """Tell whether a quote stands inside a word (``don't``), where no string of a call can end."""
-    before, after = text[index - 1 : index], text[index + 1 : index + 2]
-    return index > begin and before.isalnum() and after.isalnum()
-
-
-def _escape(text: str, at: int) -> tuple[str, int]:
-    """Read an escape; one that Python does not know stays as it is, so that the path of a file survives."""
-    char = text[at + 1]
-    if char in _ESCAPES:
-        return _ESCAPES[char], at + 2
-    if char in _HEX_DIGITS:
-        digits = text[at + 2 : at + 2 + _HEX_DIGITS[char]]
-        if len(digits) == _HEX_DIGITS[char] and re.fullmatch(r"[0-9a-fA-F]+", digits) and int(digits, 16) <= 0x10FFFF:
-            return chr(int(digits, 16)), at + 2 + len(digits)
-    return f"\\{char}", at + 2
-
-
-def _joined(text: str) -> str:
-    """Join the halves of characters that were escaped as two, as JSON does."""
-    if not any("\ud800" <= char <= "\udfff" for char in text):
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _parsed(source: str) -> ast.expr:
@@ -294,8 +116,8 @@ def _function(node: ast.expr, source: str) -> tuple[str, str]:
 
 
 def _value(node: ast.expr, depth: int) -> object:
-    if depth > _MAX_DEPTH:
-        raise ParseError(f"arguments are nested at most {_MAX_DEPTH} deep")
+    if depth > MAX_DEPTH:
+        raise ParseError(f"arguments are nested at most {MAX_DEPTH} deep")
     match node:
         case ast.Constant(value=None | bool() | int() | float() | str() as value):
             return value
@@ -312,8 +134,18 @@ def _value(node: ast.expr, depth: int) -> object:
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item, depth + 1) for item in items]
         case ast.Dict(keys=keys, values=values):
-            return {_key(key): _value(value, depth + 1) for key, value in zip(keys, values, strict=True)}
+            return _mapping(keys, values, depth)
     raise ParseError(f"arguments are literals (texts, numbers, lists), not {type(node).__name__}")
+
+
+def _mapping(keys: list[ast.expr | None], items: list[ast.expr], depth: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for node, item in zip(keys, items, strict=True):
+        key = _key(node)
+        if key in found:
+            raise ParseError(f"a mapping gives {excerpt(key)} twice")
+        found[key] = _value(item, depth + 1)
+    return found
 
 
 def _key(node: ast.expr | None) -> str:

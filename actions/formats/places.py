@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from foveate.actions.errors import ParseError
 from foveate.actions.formats.reading import Reading, Spot
-from foveate.actions.formats.values import NUMBER, excerpt, narrow, number
+from foveate.actions.formats.values import NUMBER, excerpt, narrow
 
 OPENINGS: Mapping[str, str] = {
     "<|box_start|>": "<|box_end|>",
@@ -51,7 +51,7 @@ def read_place(text: str) -> Spot:
     core = bare.strip("()[] ").rstrip(".,; ").strip("()[] ")
     if not _NUMBERS.fullmatch(core):
         raise ParseError(f"a place is two numbers (a point) or four (a box), not {excerpt(text)}")
-    return Spot(tuple(float(item) for item in _FIND.findall(core)), per_mille)
+    return Spot.of(_FIND.findall(core), "a place", per_mille=per_mille)
 
 
 def place(value: object, name: str) -> Spot:
@@ -64,13 +64,13 @@ def place(value: object, name: str) -> Spot:
         return read_place(value)
     if isinstance(value, Mapping):
         if set(value) == {"x", "y"}:
-            return Spot((number(value["x"], "x"), number(value["y"], "y")))
+            return Spot.of((value["x"], value["y"]), "x", "y")
         raise ParseError(f"{name} has x and y, not {excerpt(value)}")
     if isinstance(value, list | tuple):
         if len(value) == 1 and isinstance(value[0], list | tuple):
             value = value[0]
         if len(value) in (2, 4):
-            return Spot(tuple(number(item, name) for item in value))
+            return Spot.of(value, name)
     raise ParseError(f"{name} is a place (two numbers, or four of a box), not {excerpt(value)}")
 
 

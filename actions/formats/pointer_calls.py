@@ -81,8 +81,8 @@ def _drag(args: Arguments) -> list[Found]:
         return [args.reading.drag(places.path(args.raw("path"), "path"), **button)]
     corners = [args.raw(name) for name in ("x1", "y1", "x2", "y2")]
     if all(corner is not None for corner in corners):
-        x1, y1, x2, y2 = (values.number(v, "x1, y1, x2, y2") for v in corners)
-        return [args.reading.drag([Spot((x1, y1)), Spot((x2, y2))], **button)]
+        ends = Spot.of(corners[:2], "x1", "y1"), Spot.of(corners[2:], "x2", "y2")
+        return [args.reading.drag(ends, **button)]
     start = args.spot("start_box", "start_point", "start_coordinate", "from_coord", "start", "point")
     end = args.needed_spot("end_box", "end_point", "coordinate", "end_coordinate", "to_coord", "end")
     return [args.reading.drag([start, end] if start is not None else [end], **button)]

@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 from pydantic import ValidationError
 
 from foveate.actions.errors import OutOfFrame, ParseError
-from foveate.actions.formats.values import excerpt
+from foveate.actions.formats.values import excerpt, narrow, number
 from foveate.actions.geometry import Box, Convention, Frame, Point
 from foveate.actions.schema import CLASSES, Action
 
@@ -22,14 +22,39 @@ class Spot:
     Attributes:
         numbers: x, y of a point or x1, y1, x2, y2 of a box.
         per_mille: True where InternVL's own ``<box>`` or ``<ref>`` tags fix the scale at 0..1000.
+        fractional: True where one of them was written with a decimal point or an exponent: ``1.0``, not ``1``.
+
+    Raises:
+        ParseError: If there are as many numbers as no place has.
     """
 
     numbers: tuple[float, ...]
     per_mille: bool = False
+    fractional: bool = False
 
     def __post_init__(self) -> None:
         if len(self.numbers) not in (2, 4):
             raise ParseError(f"a place is two numbers (a point) or four (a box), not {len(self.numbers)}")
+
+    @classmethod
+    def of(cls, written: Sequence[object], *names: str, per_mille: bool = False) -> "Spot":
+        """Make a place of numbers, or of texts that are numbers, and remember whether they are whole ones.
+
+        Args:
+            written: The numbers.
+            names: What to call each in an error, or one name for all.
+            per_mille: True where tags fix the scale at 0..1000.
+
+        Raises:
+            ParseError: If one is no number, or there are as many as no place has.
+        """
+        names = names if len(names) == len(written) else names[:1] * len(written)
+        numbers = tuple(number(item, name) for item, name in zip(written, names, strict=True))
+        fractional = any(
+            isinstance(item, float) or (isinstance(item, str) and not set(narrow(item)).isdisjoint(".eE"))
+            for item in written
+        )
+        return cls(numbers, per_mille, fractional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +157,13 @@ class Reading:
     def _convention(self, spot: Spot) -> Convention:
         convention = Convention.PER_MILLE if spot.per_mille else self.convention
         values = spot.numbers
-        if convention.name != "unit" and all(0 <= v <= 1 for v in values) and any(v % 1 for v in values):
+        if convention.name != "unit" and spot.fractional and any(values) and all(0 <= value <= 1 for value in values):
             # Fractions read as pixels or per mille all fall into the top left corner: refuse, never guess.
-            written = ", ".join(f"{v:g}" for v in values)
-            raise OutOfFrame(f"({written}) are fractions of the frame: the {convention.name} convention here is not")
+            written = ", ".join(str(value) for value in values)
+            raise OutOfFrame(
+                f"({written}) look like fractions of the frame: the {convention.name} convention writes "
+                f"{'0..1000' if convention.name == 'per_mille' else 'pixels'}, and whole numbers up to 1"
+            )
         return convention
 
 

@@ -18,7 +18,7 @@ _OPERATION_END = re.compile(r"</operation>|<action>", re.IGNORECASE)
 
 def detect(text: str) -> bool:
     """Tell whether a text is in this form."""
-    return _OPEN.search(text) is not None or _CLOSE.search(text) is not None
+    return any(tag.search(text) is not None for tag in (_OPEN, _CLOSE, _OPERATION))
 
 
 def read(text: str, reading: Reading) -> Draft:
@@ -47,8 +47,10 @@ def _operation(text: str) -> str:
 def _blocks(text: str) -> list[tuple[str, bool]]:
     """Give each block and whether it was closed; the last closing tag counts, for a text may hold one itself."""
     openings = [opening.span() for opening in _OPEN.finditer(text)]
-    if not openings:  # the opening tag was prefilled
+    if not openings:  # the opening tag was prefilled or forgotten
         operation = text.lower().rfind("</operation>")
+        if operation < 0 and not _CLOSE.search(text):
+            raise ParseError("no action: <operation> is a sentence, and no <action> follows it")
         begin = operation + len("</operation>") if operation >= 0 else 0
         openings = [(begin, begin)]
     ends = [begin for begin, _ in openings[1:]] + [len(text)]

@@ -14,8 +14,9 @@ import re
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls
 from foveate.actions.formats.bodies import Draft, fences, read_body, read_word
-from foveate.actions.formats.literal import read_block, starts_call
+from foveate.actions.formats.literal import read_block
 from foveate.actions.formats.pointer_calls import Reader
+from foveate.actions.formats.prose import starts_call
 from foveate.actions.formats.reading import Reading
 
 _ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE | re.IGNORECASE)
