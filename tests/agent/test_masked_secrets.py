@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.actions.errors import NavigationFailed, ParseError
+from foveate.actions.errors import BrowserCrashed, NavigationFailed, ParseError
 from foveate.actions.geometry import Frame, Point
 from foveate.actions.guard import Limits, Secret, Target
 from foveate.actions.schema import CLASSES, Click, Dialog, Navigate, Respond, Terminate, TypeText, Upload
@@ -21,8 +21,13 @@ from foveate.agent.masked import (
     masked_step,
     masked_turn,
 )
-from foveate.envs.base import CameraObservation, Event, PendingDialog, ScreenObservation, Step
-from foveate.policies.base import Completion, Decision, Outcome, Turn
+from foveate.agent.recorder import Recorder
+from foveate.agent.rollout import rollout
+from foveate.agent.trajectory import EpisodeHead, Result, Trajectory
+from foveate.envs.base import CameraObservation, Event, Observation, PendingDialog, ScreenObservation, Step
+from foveate.envs.fake import Effect, FakeEnv
+from foveate.policies.base import Completion, Decision, Look, Outcome, Turn
+from foveate.policies.scripted import ScriptedPolicy
 
 VALUE = "hunter 2"
 LIMITS = Limits(secrets={"pw": Secret(VALUE, ("a.org",))})
@@ -131,3 +136,34 @@ def test_a_common_value_does_not_take_a_record_apart() -> None:
         "raw": "{{click}} 0000",
         "events": [{"kind": "download", "text": "{{frames}}"}],
     }
+
+
+async def test_a_folder_named_after_a_task_holds_no_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder(task=f"type {VALUE}", limits=LIMITS)
+    await recorder.open(EpisodeHead(task="t", env="E", policy="P"))
+    assert recorder.folder.name.endswith("-type-pw")
+    await recorder.close(Result("success", None, "done", None, Trajectory("t")))
+
+
+async def test_the_loop_masks_what_a_world_forgot_to_mask() -> None:
+    effects = [
+        Effect(events=(Event("message", VALUE),)),
+        Effect(error=f"UnsupportedAction: {VALUE}"),
+        Effect(raises=BrowserCrashed(f"{VALUE} died")),
+    ]
+    limits = Limits(allow=("*",), secrets=LIMITS.secrets)
+    seen: list[str] = []
+
+    class Watching(ScriptedPolicy):
+        async def act(self, observation: Observation, history: tuple[Turn, ...], look: Look | None = None) -> Decision:
+            seen.append(repr((observation, history)))
+            return await super().act(observation, history, look)
+
+    policy = Watching([TypeText(text=VALUE), TypeText(text="b"), TypeText(text="c")])
+    async with FakeEnv(effects=effects, limits=limits) as env, policy:
+        with pytest.raises(BrowserCrashed, match=r"\{\{pw\}\} died"):
+            await rollout(env, policy, f"do {VALUE}")
+        assert env.actions[0] == TypeText(text=VALUE)  # what is done is what was decided
+    assert len(seen) == 3 and "{{pw}}" in seen[2]
+    assert not any(VALUE in each for each in seen)
