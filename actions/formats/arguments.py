@@ -11,8 +11,8 @@ from foveate.actions.formats.values import excerpt
 PLACES = ("start_box", "start_point", "point", "coordinate", "coordinates", "position", "coord", "box", "bbox", "at")
 """Names under which families give a place as one value."""
 
-IGNORED = frozenset({"interval", "tween", "logScreenshot", "_pause"})
-"""Parameters of pyautogui that change how, not what, is done."""
+IGNORED = frozenset({"interval", "tween", "logScreenshot", "_pause", "element_type", "element_info"})
+"""Parameters that change how, not what, is done (pyautogui), or that say what is there (CogAgent)."""
 
 
 class Arguments:

@@ -23,6 +23,13 @@ _LIST = rf"\[\s{{0,9}}{NUMBER}(?:\s{{0,9}},\s{{0,9}}{NUMBER}){{1,3}}\s{{0,9}},?\
 _INNER = re.compile(_LIST, re.ASCII)
 _DOUBLE = re.compile(rf"\[\s{{0,9}}{_LIST}(?:\s{{0,9}},\s{{0,9}}{_LIST}){{0,100}}\s{{0,9}}\]", re.ASCII)
 _FIND = re.compile(NUMBER, re.ASCII)
+_OTHER = re.compile(
+    r"[A-Za-z_]\w{0,40}[(（][^)）\n]{0,300}\Z"
+    r"|(?:^|[.!?\n:])[ \t]*(?:(?:i|i['’]ll|will|we|to|then|now|first|next|please|let me|let us|and) ){0,4}"
+    r"(?:drag|swipe|scroll|hover|move(?:[- _]?to)?|(?:right|double|triple|middle)[- _]?click|long[- _]?press)\b"
+    r"(?! ?(?:bar|button|area|icon))[^.!?\n]{0,200}\Z",
+    re.IGNORECASE,
+)
 _REFERENT = re.compile(r"<ref>[^<]{0,400}</ref>", re.IGNORECASE)
 _OPENING = re.compile("|".join(map(re.escape, OPENINGS)), re.IGNORECASE)
 
@@ -49,6 +56,9 @@ def read(text: str, reading: Reading) -> list[Found]:
         raise ParseError(f"an answer holds at most {MAX_ACTIONS} actions")
     for before in prose[:-1]:
         check_lead(before)
+        other = _OTHER.search(before[-400:])
+        if other is not None:
+            raise ParseError(f"a place after {excerpt(other[0].strip())} is no click: expected one of the known calls")
     refusals.check(prose, places=True)
     return [reading.bare(spot) for spot in spots]
 

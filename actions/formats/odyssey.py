@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from foveate.actions.errors import ParseError
 from foveate.actions.formats import calls
+from foveate.actions.formats.arguments import Arguments
 from foveate.actions.formats.literal import Call
 from foveate.actions.formats.pointer_calls import Reader
 from foveate.actions.formats.reading import Found, Reading
@@ -31,11 +32,24 @@ def read(given: Mapping[str, object], reading: Reading) -> list[Found]:
     name = str(given["action"])
     if name.upper().startswith("KEY_"):
         raise calls.not_on_this_platform(name)
-    arguments = given.get("args", {})
+    rest = {str(key): value for key, value in given.items() if key != "action" and value is not None}
+    arguments = rest.pop("args", None)
     if name.lower() not in _FUNCTIONS or not isinstance(arguments, Mapping | None):
         raise ParseError(f"there is no action {excerpt(name)} with such args: {', '.join(sorted(NAMES))}")
-    call = Call("", name, (), {str(key): value for key, value in (arguments or {}).items()})
+    if arguments and rest:
+        raise ParseError(f"{name[:40]} gives {excerpt(min(rest))} beside args")
+    call = Call("", name, (), {str(key): value for key, value in (arguments or rest).items()})
     return calls.read_call(call, reading, _FUNCTIONS)
+
+
+def _placed(read_action: Reader) -> Reader:
+    """Make a reader that needs a place: without one this format's screen has no pointer to act at."""
+
+    def read_placed(args: Arguments) -> list[Found]:
+        args.needed_spot()
+        return read_action(args)
+
+    return read_placed
 
 
 def _end(status: str) -> Reader:
@@ -44,8 +58,8 @@ def _end(status: str) -> Reader:
 
 _TABLE = calls.FUNCTIONS
 _FUNCTIONS: Mapping[str, tuple[tuple[str, ...], Reader]] = {
-    "click": ((), _TABLE["click"][1]),
-    "long_press": ((), _TABLE["long_press"][1]),
+    "click": ((), _placed(_TABLE["click"][1])),
+    "long_press": ((), _placed(_TABLE["long_press"][1])),
     "text": ((), _TABLE["write"][1]),
     "scroll": ((), _TABLE["swipe"][1]),
     "complete": ((), _end("success")),

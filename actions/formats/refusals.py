@@ -16,6 +16,7 @@ _REACH = 2_000
 """Characters on each side of an action that are looked at."""
 
 _QUOTED = re.compile(r"\"[^\"\n]{1,80}\"|“[^”\n]{1,80}”|(?<!\w)'[^'\n]{1,80}'(?!\w)|「[^」\n]{1,80}」")
+_COMMENT = re.compile(r"^[ \t]*#(?!#).*$", re.MULTILINE)
 _SENTENCE = re.compile(r"[.!?](?:\s+|$)|[。！？]")
 _CLAUSE = re.compile(
     r"[,;—–，；]|\s-+\s|\b(?:so|but|then|therefore|thus|hence|because|instead(?! of)|since|although|while)\b"
@@ -36,11 +37,12 @@ _UNSEEN = re.compile(
 _FORBIDDING = re.compile(
     r"^not(?: (?:this|that|these|those|here|there|it|so|like (?:this|that)|allowed|recommended|correct|safe|right"
     r"|to be \w+|the (?:right|correct) \w+))?$"
-    r"|^(?:please |you )?(?:do not|don['’]?t|never|avoid|must not|mustn['’]t)\b"
-    r"|^no$"
+    r"|^(?:please |you )?(?:do not|don['’]?t|never|avoid|must not|mustn['’]t)\b(?! (?:forget|worry|panic|mind)\b)"
+    r"|^no$|^(?:as |for )?(?:an )?example$"
     r"|^(?:(?:the|a|this is|this would be|as) ){0,2}(?:wrong|incorrect|bad|forbidden|mistaken)"
     r"(?: (?:action|answer|way|one|step|example|call|choice|move|click))?$"
     rf"|\b{_NOT} (?:\w+ly )?(?:going to |want to |like to )?{_ACT}\b(?!.*\b(?:i|we|let)\b)"
+    rf"|\bnot to {_ACT}\b(?!.*\b(?:i|we|let)\b)|\b(?:not allowed|forbidden|prohibited)(?: to \w+)?$"
     r"|\b(?:i|we|you)(?: \w+){0,2} (?:refuse|decline|avoid)\b(?!.*\b(?:by|with|press|click|i|we)\b)"
     r"|(?:\bnot|\bnever|n['’]t|\binstead of|\brather than|\bwithout|\bexcept)(?: at| in| on)?$"
     r"|(?:不要|不应|不可以|不会|拒绝|切勿|禁止|不能(?:点|做|执行|这)|错误的)[^，。；]{0,20}$"
@@ -48,8 +50,14 @@ _FORBIDDING = re.compile(
 _CONDITION = re.compile(
     r"^(?:if|elif|unless|while|until|when(?:ever)?|in case|for (?:each|every)|repeat|loop)\b[^,，;；]*[,，]?"
     r"\s*(?:then)?$"
-    r"|^(?:else(?: if\b.*)?|otherwise|or|alternatively|option \w{1,10})$"
+    r"|^(?:else(?: if\b.*)?|otherwise|(?:and/)?or|alternatively|option \w{1,10}"
+    r"|(?:the )?(?:first|second|third|other|another) (?:option|alternative|way|possibility))$"
     r"|^(?:如果|若|否则)[^，；]*，?$"
+)
+_THOUGHT = re.compile(
+    r"(?:thoughts?|reasoning|reflection|observation|plan|history"
+    r"|(?:previous|last|past) (?:actions?|steps?|operations?))"
+    r"[ \t*]{0,9}(?:[:：]|$)(?!.*\bactions?[ \t*]{0,9}$)"
 )
 _ALTERNATIVE = re.compile(r"^(?:or|otherwise|alternatively|else)\b")
 _SELF = r"\bi(?: must| have to| will| would)? (?:refuse|decline)(?= to\b|\W*$|[.!,;:])"
@@ -107,8 +115,8 @@ def check(prose: Sequence[str], *, places: bool = False) -> None:
 
 
 def _plain(text: str) -> str:
-    """Give a text in lower case without what it quotes."""
-    return _QUOTED.sub('"x"', text).lower()
+    """Give a text in lower case without what it quotes and without comments."""
+    return _QUOTED.sub('"x"', _COMMENT.sub("", text)).lower()
 
 
 def _before(text: str, *, later: bool, places: bool) -> None:
@@ -120,6 +128,8 @@ def _before(text: str, *, later: bool, places: bool) -> None:
         return
     sentence = [part for part in _SENTENCE.split(lines[-1]) if part.strip()]
     last = re.sub(r"^\d{1,3}[.)]\s*", "", sentence[-1].strip() if sentence else "")
+    if not text.endswith("\n") and _THOUGHT.match(lines[-1]):
+        raise ParseError("no action: what stands in a thought's line is none")
     if lines[-1][-1:] in ".!?。！？":
         undone = _UNDONE.search(last)
         if undone is not None:

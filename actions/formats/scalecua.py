@@ -1,4 +1,4 @@
-"""ScaleCUA's form: ``<think>``, ``<operation>`` and ``<action>`` with one call a line.
+"""ScaleCUA's form: ``<think>``, ``<operation>`` and ``<action>`` with one call a line; R1's ``<answer>`` is the same.
 
 Source: ScaleCUA's prompt templates and conversation.py. Its own parser cuts a text at a comma or bracket and reads an
 empty action as a wait; here the first is kept whole and the second is an error.
@@ -10,10 +10,10 @@ from foveate.actions.errors import ParseError
 from foveate.actions.formats.bodies import Draft, read_body
 from foveate.actions.formats.reading import Reading
 
-_OPEN = re.compile(r"<action>", re.IGNORECASE)
-_CLOSE = re.compile(r"</action>", re.IGNORECASE)
+_OPEN = re.compile(r"<(?:action|answer)>", re.IGNORECASE)
+_CLOSE = re.compile(r"</(?:action|answer)>", re.IGNORECASE)
 _OPERATION = re.compile(r"<operation>", re.IGNORECASE)
-_OPERATION_END = re.compile(r"</operation>|<action>", re.IGNORECASE)
+_OPERATION_END = re.compile(r"</operation>|<(?:action|answer)>", re.IGNORECASE)
 
 
 def detect(text: str) -> bool:

@@ -16,7 +16,7 @@ from foveate.actions.formats import calls
 from foveate.actions.formats.bodies import Draft, fences, read_body, read_word
 from foveate.actions.formats.literal import read_block
 from foveate.actions.formats.pointer_calls import Reader
-from foveate.actions.formats.prose import starts_call
+from foveate.actions.formats.prose import read_inline, read_lines, starts_call
 from foveate.actions.formats.reading import Reading
 
 _ACTION = re.compile(r"^[ \t*]{0,9}Actions?[ \t*]{0,9}[:：][*]{0,2}", re.MULTILINE | re.IGNORECASE)
@@ -57,6 +57,7 @@ def read(text: str, reading: Reading) -> Draft:
 
 
 def _read_section(body: str, reading: Reading, draft: Draft, *, whole: bool) -> None:
+    body = body.strip("`").strip() if "```" not in body else body
     if not body:
         raise ParseError("no action: nothing follows Action:")
     if "```" in body:
@@ -70,8 +71,17 @@ def _read_section(body: str, reading: Reading, draft: Draft, *, whole: bool) -> 
     elif starts_call(body.split("\n", 1)[0], calls.known):
         for call in read_block(body, calls.known, ended=whole):
             draft.found.extend(calls.read_call(call, reading, _FUNCTIONS))
+    elif starts_call(body, calls.known) and "\n" in body:
+        # Aguvis names the action in a sentence and writes the call below it.
+        draft.operation = draft.operation or body.split("\n", 1)[0].strip()
+        for call in read_lines(body, calls.known):
+            draft.found.extend(calls.read_call(call, reading, _FUNCTIONS))
     else:
-        draft.found.extend(read_body(body, reading, ended=whole).found)
+        within = read_inline(body, calls.known) if "\n" in body else None
+        if within is not None:  # CogAgent, likewise: "Grounded Operation: CLICK(...)"
+            draft.operation = draft.operation or body.split("\n", 1)[0].strip()
+        found = calls.read_call(within, reading) if within else read_body(body, reading, ended=whole).found
+        draft.found.extend(found)
 
 
 def _before(text: str, sections: list[tuple[str, int, int]], end: int) -> str:

@@ -127,6 +127,10 @@ def test_the_message_says_that_flat_calls_are_expected(name: str) -> None:
         f"I press OK.\n`{CALL}`\n",
         f"{CALL}\nThis opens the menu.",
         f"{CALL}  # if it is open: press it",
+        f"# if x:\n{CALL}",
+        f"**Action**: `{CALL}`",
+        f"Action: Press OK.\n{CALL}",
+        f"Action: Press OK.\nGrounded Operation: {CALL}",
     ],
 )
 def test_prose_around_a_call_is_no_code(text: str) -> None:

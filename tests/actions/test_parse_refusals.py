@@ -26,6 +26,11 @@ REFUSED = [
     "I will not click it: {}",
     "I won't do {}",
     "I would never run {}",
+    "This is not allowed: {}",
+    "You told me not to click this: {}",
+    "For example: {}",
+    "If you agree: {}",
+    "Otherwise: {}",
     "You should not use {}",
     "You must avoid {}",
     "The wrong action: {}",
@@ -63,6 +68,11 @@ MEANT = [
     "I'm sorry for the confusion. I click OK: {}",
     "I should not wait any longer; I click OK: {}",
     "To refuse cookies I click Reject: {}",
+    "Do not forget to save: {}",
+    "I won't enter the password. Instead: {}",
+    "I will not enter a password; clicking Cancel: {}",
+    "I can't help with that, but I can search: {}",
+    "I should avoid ads. The real button: {}",
     'I click "Don\'t save": {}',
     "I click 'Do not allow': {}",
     'I press "Never": {}',
@@ -97,6 +107,9 @@ def test_one_forbidden_place_refuses_the_whole_answer() -> None:
         "The button is not [[0.1, 0.2]] but [[0.5, 0.25]]",
         'Not {"type": "click", "x": 0.1, "y": 0.2} but {"type": "click", "x": 0.5, "y": 0.25}',
         "Wrong:\nclick(0.1, 0.2)\nRight:\nclick(0.5, 0.25)",
+        "First option:\n```\nclick(0.1, 0.2)\n```\nSecond option:\n```\nclick(0.5, 0.25)\n```",
+        "click(0.1, 0.2)\nand/or\nclick(0.5, 0.25)",
+        'Either {"type": "click", "x": 0.1, "y": 0.2} or {"type": "click", "x": 0.5, "y": 0.25}',
         "click(0.1, 0.2)\nNo, that would be wrong.\nclick(0.5, 0.25)",
     ):
         with pytest.raises(ParseError):
@@ -128,3 +141,48 @@ def test_words_in_the_action_itself_and_in_its_thought_are_no_refusal() -> None:
 def test_the_message_says_that_the_answer_refuses_its_own_action() -> None:
     with pytest.raises(ParseError, match="takes back or forbids"):
         parse_answer(f"Not this: {WRITTEN['json']}. I refuse.", frame=SCREEN, convention=Convention.UNIT)
+
+
+def test_a_place_of_another_action_is_no_click() -> None:
+    for text in (
+        "SWIPE [[500, 500], [500, 200]]",
+        "DRAG <point>500 300</point> to <point>5 3</point>",
+        "MOVETO <point>[[500, 300]]</point>",
+        "I will right-click the icon at <box>[[100, 200, 300, 400]]</box>",
+        "Grounded Operation: SCROLL_DOWN(box=[[346, 574, 424, 710]], step_count=5)",
+    ):
+        with pytest.raises(ParseError, match="is no click"):
+            parse_answer(text, frame=SCREEN, convention=Convention.PER_MILLE)
+    bar = parse_answer("The scroll bar is at [[500, 250]]", frame=SCREEN, convention=Convention.PER_MILLE)
+    assert bar.actions == (Click(at=Point(0.5, 0.25)),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Thought: click(0.1, 0.2)",
+        "Plan: click(0.1, 0.2)",
+        "Thought: the button is at [[0.1, 0.2]]",
+        'Thought: maybe {"action": "left_click", "coordinate": [0.1, 0.2]}',
+        "Previous action: click(0.1, 0.2)",
+    ],
+)
+def test_what_stands_in_a_thoughts_own_line_is_no_action(text: str) -> None:
+    with pytest.raises(ParseError, match="thought's line"):
+        parse_answer(text, frame=SCREEN, convention=Convention.UNIT)
+    answer = parse_answer(f"{text}\nAction: click(0.5, 0.25)", frame=SCREEN, convention=Convention.UNIT)
+    assert answer.actions == (Click(at=Point(0.5, 0.25)),)
+
+
+def test_showuis_click_has_its_place_and_a_click_that_lost_its_place_is_none() -> None:
+    text = "{'action': 'CLICK', 'value': None, 'position': [0.5, 0.25]}"
+    assert parse_answer(text, frame=SCREEN, convention=Convention.UNIT).actions == (Click(at=Point(0.5, 0.25)),)
+    for lost in (
+        '{"action": "CLICK"}',
+        '{"action": "CLICK", "arg": {"x": 0.5, "y": 0.25}}',
+        '{"action": "CLICK", "args": {"x": 0.5, "y": 0.25}, "x": 0.1}',
+        '{"name": "click", "args": {}, "x": 0.5, "y": 0.25}',
+        "{'action': 'SCROLL', 'value': 'DOWN', 'position': None}",
+    ):
+        with pytest.raises(ParseError):
+            parse_answer(lost, frame=SCREEN, convention=Convention.UNIT)
