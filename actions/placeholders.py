@@ -35,7 +35,7 @@ _WRITTEN = re.compile(
     f"|&(?:#[0-9]{{1,8}};?|#[xX]{_HEX}{{1,7}};?|[A-Za-z][A-Za-z0-9]{{1,31}};)"
     rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
     rf"|\\(?:u{_HEX}{{4}}|u\{{{_HEX}{{1,6}}\}}|U{_HEX}{{8}}|x{_HEX}{{2}}|[\\\"'/bfnrt])"
-    "|[xX][nN]--[A-Za-z0-9-]+"
+    "|[xX][nN]--[A-Za-z0-9-]{1,59}"
 )
 _MARKS = ("%", "&", "\\", "n--", "N--")  # without one of them nothing above is there
 _AGAIN = re.compile(f"{_PERCENT}(?={_HEX}{{2}})")
@@ -113,8 +113,13 @@ class _Value:
         for _ in range(_DEPTH):
             plain = _WRITTEN.sub(_read, plain)  # a value may itself look encoded
         forms = {fold(value), *(form for form in [fold(plain)] if len(form) >= SHORT)}
-        self.spaced = tuple(form for each in forms if (form := _BLANKS.sub("", each)) and form != each)
         self.solid = tuple(form for form in forms if not re.search(r"\s", form))
+        dense = {form: _BLANKS.sub("", form) for form in forms}  # a short rest of a form that is found itself is none
+        self.spaced = tuple(
+            rest
+            for form, rest in dense.items()
+            if rest != form and rest and (len(rest) >= SHORT or form not in self.solid)
+        )
         self.cores: tuple[_Core, ...] = ()
         if len("".join(fold(value).split())) >= SHORT:
             data = value.strip().encode("utf-8", "surrogatepass")
@@ -257,16 +262,14 @@ def _has_neighbour(text: str, start: int, end: int) -> bool:
 def _written_over(text: str, hits: Sequence[_Hit]) -> str:
     """Put placeholders over hits in order; of those that overlap the longest names what stands for all of them."""
     parts: list[str] = []
-    done = 0
-    for number, hit in enumerate(hits):
-        if hit.start < done:
+    longest: _Hit | None = None
+    end = 0
+    for hit in (*hits, _Hit(len(text), len(text), "")):
+        if longest is not None and hit.start < end:
+            longest, end = max(longest, hit, key=lambda each: each.end - each.start), max(end, hit.end)
             continue
+        if longest is not None:
+            parts.append(f"{{{{{longest.name}}}}}")
+        parts.append(text[end : hit.start])
         longest, end = hit, hit.end
-        for other in hits[number + 1 :]:
-            if other.start >= end:
-                break
-            end = max(end, other.end)
-            longest = max(longest, other, key=lambda each: each.end - each.start)
-        parts += text[done : hit.start], f"{{{{{longest.name}}}}}"
-        done = end
-    return "".join(parts) + text[done:]
+    return "".join(parts)

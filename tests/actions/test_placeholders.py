@@ -104,6 +104,7 @@ def test_a_host_name_that_a_browser_made_of_a_value_is_found() -> None:
         ("tab\tbed", "tab bed"),
         ("ends\n", "ends"),
         ("plus+sign", "plus sign"),
+        ("ab + c", "ab%20%2B+c"),
         ("50%25 off", "50%25%20off"),
         ("50%25 off", "50%2525%20off"),
         ("a&amp;b&lt", "a&amp;amp;b&amp;lt"),
