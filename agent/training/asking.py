@@ -19,6 +19,7 @@ Asker: TypeAlias = Callable[[random.Random, Screen, Names], Question | None]
 
 FINISHED: Final = ("Finished", 'terminate(status="success")')
 KEYS: Final = ("enter", "tab", "escape", "backspace", "delete", "up", "down", "left", "right", "space", "home", "end")
+_WITHOUT_TRACE = frozenset({"button", "link", "icon", "menuitem", "sort", "page"})
 _NOTHING = "Nothing changed in the picture."
 _STRAY = ("The answer held no action.", "The answer could not be used: no action", "The page went to another address.")
 
@@ -80,8 +81,7 @@ def clicked(rng: random.Random, screen: Screen, names: Names) -> Question | None
     question = one_click(rng, screen, names)
     if question is None or question.element is None:
         return None
-    role = screen.elements[question.element].role
-    if role in ("checkbox", "switch", "radio", "section", "delete"):
+    if screen.elements[question.element].role not in _WITHOUT_TRACE:
         return None  # the screen would show it
     return Question(question.task, *FINISHED, operations=(question.operation,))
 

@@ -432,9 +432,137 @@ def search(sheet: Sheet) -> str:
     )  # fmt: skip
 
 
+def article(sheet: Sheet) -> str:
+    """Write a heading and a lot of text."""
+    return heading(sheet) + "".join(paragraph(sheet) for _ in range(sheet.some(2, 4)))
+
+
+def tiles(sheet: Sheet) -> str:
+    """Write a grid of pictures with words below them."""
+    columns = sheet.some(2, 4)
+    size, kinds = sheet.some(20, 34), sheet.rng.choice(("panel", "", "btn"))
+    parts = []
+    for _ in range(columns * sheet.some(1, 2)):
+        name = sheet.name(sheet.words.thing, 34 // columns)
+        index = sheet.mark("button", name)
+        parts.append(
+            f'<div class="{kinds} col{sheet.worn()}" data-e="{index}" style="align-items:center;padding:6px 2px;overflow:hidden">'
+            f'{sheet.picture(size=size)}<span data-n class="small nowrap">{shown(name)}</span></div>'
+        )
+    return f'<div style="display:grid;gap:{sheet.some(3, 9)}px;grid-template-columns:repeat({columns},1fr)">{"".join(parts)}</div>'
+
+
+def segments(sheet: Sheet) -> str:
+    """Write a row of joined buttons, one of them chosen."""
+    count = sheet.some(2, 4)
+    chosen = sheet.some(0, count - 1)
+    parts = []
+    for number in range(count):
+        name = sheet.name(sheet.words.heading, 26 // count)
+        on = number == chosen
+        index = sheet.mark("tab", name, state="on" if on else "off")
+        parts.append(
+            f'<span class="grow nowrap{" on" * on}" data-e="{index}" style="padding:{sheet.theme.pad}px 6px;text-align:center">'
+            f"{shown(name)}</span>"
+        )
+    return f'<div class="row panel" style="gap:0;overflow:hidden">{"".join(parts)}</div>'
+
+
+def people(sheet: Sheet) -> str:
+    """Write persons with their initials in a circle and a line below their names."""
+    size, lined = sheet.some(24, 38), sheet.chance(0.5)
+    rows = []
+    for _ in range(sheet.some(2, 4)):
+        name = sheet.name(sheet.words.person, 20)
+        index = sheet.mark("row", name)
+        initials = "".join(part[0] for part in name.replace(",", "").split()[:2]).upper()
+        circle = (
+            f'<span class="accent small" style="width:{size}px;height:{size}px;border-radius:50%;flex:none;display:inline-flex;'
+            f'align-items:center;justify-content:center">{shown(initials)}</span>'
+        )
+        second = shown(sheet.words.email() if sheet.chance(0.5) else sheet.words.sentence(3))
+        rows.append(
+            f'<li class="row{" line" * lined}{sheet.worn()}" data-e="{index}" style="padding:{sheet.theme.pad}px 4px">{circle}'
+            f'<span class="col grow"><span data-n class="cut">{shown(name)}</span>'
+            f'<span class="muted small cut">{second}</span></span></li>'
+        )
+    return f"<ul>{''.join(rows)}</ul>"
+
+
+def keypad(sheet: Sheet) -> str:
+    """Write keys with digits on them."""
+    if not sheet.take("keypad"):
+        return ""
+    kinds, height = sheet.rng.choice(("btn", "panel", "btn first")), sheet.some(24, 40)
+    parts = []
+    for name in (*"789456123", *sheet.rng.choice(("0", "*0#", "C0=", ",0."))):
+        index = sheet.mark("button", name)
+        parts.append(
+            f'<button type="button" class="{kinds}" data-e="{index}" style="height:{height}px;padding:0">{name}</button>'
+        )
+    return (
+        f'<div style="display:grid;gap:{sheet.some(2, 8)}px;grid-template-columns:repeat(3,1fr)">{"".join(parts)}</div>'
+    )
+
+
+def notice(sheet: Sheet) -> str:
+    """Write a message in a frame, with a cross to close it sometimes."""
+    text = shown(sheet.words.sentence(sheet.some(3, 7)))
+    lead = f'<span class="ink">{sheet.picture(sheet.rng.choice(("info", "bell", "help", "check")))}</span>'
+    close = icon_button(sheet, "close") if sheet.chance(0.5) and _free(sheet, "close") else ""
+    return f'<div class="row panel" style="padding:7px">{lead}<span class="grow">{text}</span>{close}</div>'
+
+
+def times(sheet: Sheet) -> str:
+    """Write times of day to choose from."""
+    parts = []
+    for _ in range(sheet.some(3, 8)):
+        name = sheet.name(sheet.words.time, 9)
+        parts.append(chip(sheet, name))
+    return f'<div class="row wrap" style="gap:{sheet.some(3, 8)}px">{"".join(parts)}</div>'
+
+
+def basket(sheet: Sheet) -> str:
+    """Write rows with a number to raise and lower, a price and a delete mark."""
+    lined, removable = sheet.chance(0.6), sheet.chance(0.6)
+    rows = []
+    for _ in range(sheet.some(2, 3)):
+        name = sheet.name(sheet.words.thing, 10)
+        remove = sheet.mark("delete", name, row=name) if removable else -1
+        control = stepper(sheet, name, row=name)
+        price = sheet.words.price()
+        index = sheet.mark("value", name, value=price)
+        marks = " ".join(str(one) for one in (remove, index, index - 1, index - 2) if one >= 0)
+        rows.append(
+            f'<li class="row{" line" * lined}" style="padding:{sheet.theme.pad // 2}px 0;gap:5px">'
+            f'<span class="grow cut" data-l="{marks}">{shown(name)}</span>{control}'
+            f'<span class="small nowrap" data-e="{index}">{shown(price)}</span>{delete_mark(sheet, remove) if removable else ""}</li>'
+        )
+    return f"<ul>{''.join(rows)}</ul>"
+
+
+def badges(sheet: Sheet) -> str:
+    """Write places to go to with numbers beside them."""
+    rows = []
+    for _ in range(sheet.some(2, 5)):
+        name = sheet.name(sheet.words.heading, 16)
+        index = sheet.mark("link", name)
+        count = (
+            f'<span class="accent small" style="border-radius:99px;padding:0 6px">{sheet.some(1, 120)}</span>'
+            if sheet.chance(0.6)
+            else ""
+        )
+        rows.append(
+            f'<a href="#" class="row between{sheet.worn()}" data-e="{index}" style="padding:{sheet.theme.pad // 2 + 1}px 5px;'
+            f'text-decoration:none"><span class="row">{sheet.picture()}<span data-n>{shown(name)}</span></span>{count}</a>'
+        )
+    return f"<nav>{''.join(rows)}</nav>"
+
+
 BLOCKS: Final[tuple[tuple[Callable[[Sheet], str], float], ...]] = (
     (heading, 6), (paragraph, 7), (buttons, 9), (links, 4), (tools, 5), (form, 10), (ticks, 6), (radios, 5),
     (delete_list, 6), (open_list, 6), (table, 6), (tabs, 5), (menu_bar, 3), (options, 4), (cards, 5), (facts, 6),
     (steppers, 4), (sliders, 1), (chips, 3), (trail, 2), (pager, 3), (calendar, 2.5), (stars, 1.5), (folds, 3), (search, 4),
+    (article, 4), (tiles, 3), (segments, 2.5), (people, 3), (keypad, 0.7), (notice, 3), (times, 1.2), (basket, 3), (badges, 2),
 )  # fmt: skip
 """What pages are made of, and how often."""

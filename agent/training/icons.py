@@ -2,6 +2,7 @@
 # ruff: noqa: E501 - a path is one line
 
 import random
+from dataclasses import dataclass
 from typing import Final
 
 ICONS: Final[dict[str, tuple[str, ...]]] = {
@@ -117,19 +118,40 @@ FILLED: Final = frozenset(
 """Icons that may be drawn filled too."""
 
 
-def icon(rng: random.Random, name: str, size: float, style: str = "") -> str:
-    """Write an icon in one of its variants, in the colour of the text around it.
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """How icons are drawn.
+
+    Attributes:
+        width: Of lines, in twenty-fourths of the icon.
+        ends: Of lines: ``round`` or ``butt``.
+        filled: Whether icons that can be are filled.
+    """
+
+    width: float
+    ends: str
+    filled: bool
+
+
+def draw_pen(rng: random.Random) -> Pen:
+    """Draw a way of drawing."""
+    return Pen(rng.choice((1.4, 1.7, 2, 2, 2.4, 2.8)), rng.choice(("round", "round", "butt")), rng.random() < 0.3)
+
+
+def icon(name: str, variant: int, pen: Pen, size: float, style: str = "") -> str:
+    """Write an icon in the colour of the text around it.
 
     Args:
-        rng: Chooses the variant, the lines' width and their ends.
         name: One of ICONS.
+        variant: Which of its variants.
+        pen: How it is drawn.
         size: Width and height in CSS pixels.
         style: More of its style.
     """
-    fill = "currentColor" if name in FILLED and rng.random() < 0.35 else "none"
-    ends = rng.choice(("round", "round", "butt"))
+    fill = "currentColor" if pen.filled and name in FILLED else "none"
+    join = "round" if pen.ends == "round" else "miter"
     return (
         f'<svg viewBox="0 0 24 24" width="{size:g}" height="{size:g}" fill="{fill}" stroke="currentColor" '
-        f'stroke-width="{rng.choice((1.5, 1.8, 2, 2, 2.4, 2.8))}" stroke-linecap="{ends}" stroke-linejoin="{ends if ends == "round" else "miter"}" '
-        f'style="display:block;flex:none;{style}">{rng.choice(ICONS[name])}</svg>'
+        f'stroke-width="{pen.width:g}" stroke-linecap="{pen.ends}" stroke-linejoin="{join}" '
+        f'style="display:block;flex:none;{style}">{ICONS[name][variant]}</svg>'
     )

@@ -25,7 +25,7 @@ def write_page(seed: int, split: Split = "seen") -> Page:
     rng = random.Random(f"{split} {seed}")  # noqa: S311 - drawing, not secrets
     language = rng.choice(("en", "en", "en", "en", *LANGUAGES, "made-up"))
     theme = draw_theme(rng, split)
-    sheet = Sheet(rng, Vocabulary(rng, split, language), theme, split)
+    sheet = Sheet(rng, Vocabulary(rng, split, language), theme, split, motley=rng.random() < 0.12)
     scrolled = rng.random() < 0.22
     body = _frame(sheet, _blocks(sheet, many=scrolled or rng.random() < 0.5), scrolled)
     body += _over(sheet)

@@ -2,12 +2,15 @@
 
 import html
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
-from foveate.agent.training.icons import ICONS, icon
+from foveate.agent.training.icons import ICONS, draw_pen, icon
 from foveate.agent.training.themes import Theme
 from foveate.agent.training.words import Split, Vocabulary, cased
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Sheet:
         overlays: What lies over the page: menus, dialogs, toasts.
         focused: Whether a field has the focus already.
         drawn: The names of all icons drawn, those beside words too.
+        motley: Whether things of a kind look different each time, as on few pages.
     """
 
     rng: random.Random
@@ -65,7 +69,9 @@ class Sheet:
     overlays: list[str] = field(default_factory=list)
     focused: bool = False
     drawn: list[str] = field(default_factory=list)
+    motley: bool = False
     _taken: set[str] = field(default_factory=set)
+    _habits: dict[str, object] = field(default_factory=dict)
 
     def mark(self, role: str, name: str, **facts: str) -> int:
         """Take an element down; gives its number."""
@@ -90,6 +96,18 @@ class Sheet:
         self._taken.add(key)
         return True
 
+    def habit(self, key: str, draw: Callable[[], T]) -> T:
+        """Draw something once a page, so that things of a kind look alike; each time on a motley page."""
+        if self.motley:
+            return draw()
+        if key not in self._habits:
+            self._habits[key] = draw()
+        return cast("T", self._habits[key])
+
+    def one(self, key: str, choices: Sequence[T]) -> T:
+        """Choose one of several, once a page."""
+        return self.habit(key, lambda: self.rng.choice(choices))
+
     def icon_name(self) -> str | None:
         """Draw the name of an icon that the page does not have yet."""
         for _ in range(20):
@@ -102,7 +120,10 @@ class Sheet:
         """Write an icon, any by default, about as large as the text."""
         name = name or self.rng.choice(tuple(ICONS))
         self.drawn.append(name)
-        return icon(self.rng, name, size or round(self.theme.size * self.rng.uniform(0.95, 1.5)), style)
+        size = size or self.habit("icon size", lambda: round(self.theme.size * self.rng.uniform(0.95, 1.5)))
+        pen = self.habit("pen", lambda: draw_pen(self.rng))
+        variant = self.habit(f"icon {name}", lambda: self.rng.randrange(len(ICONS[name])))
+        return icon(name, variant, pen, size, style)
 
     def some(self, low: int, high: int) -> int:
         """Draw a number, both ends included."""

@@ -40,6 +40,18 @@
     return hit !== null && (owner.contains(hit) || hit.contains(owner));
   };
 
+  // Where the middle of a font's letters lies below the top of its line, between capitals' and small letters' middles.
+  const pen = document.createElement("canvas").getContext("2d"), known = new Map();
+  const middleOf = style => {
+    const key = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    if (!known.has(key)) {
+      pen.font = key;
+      const line = pen.measureText("x"), high = pen.measureText("H").actualBoundingBoxAscent;
+      known.set(key, [line.fontBoundingBoxAscent - (line.actualBoundingBoxAscent + high) / 4, parseFloat(style.fontSize)]);
+    }
+    return known.get(key);
+  };
+
   const ownersOf = (node, own) => {
     const element = node.closest("[data-e]"), label = node.closest("[data-l]");
     return {
@@ -54,12 +66,13 @@
 
   const gather = (doc, owner, chars, clip, owners) => {
     // chars: [character, left, top, right, bottom] in order; blanks have the character " ".
+    const [middle, size] = middleOf(doc.defaultView.getComputedStyle(owner));
     let run = null, gap = false;
     const close = () => { if (run && run.glyphs.length) runs.push(run); run = null; gap = false; };
-    for (const [char, left, top, right, bottom] of chars) {
-      const x = (left + right) / 2, y = (top + bottom) / 2;
+    for (const [char, left, up, right] of chars) {
+      const x = (left + right) / 2, y = up + middle, top = y - size * 0.65, bottom = y + size * 0.65;
       if (BLANK.test(char)) { gap = true; continue; }
-      if (run && Math.abs(y - run.y) > (bottom - top) / 2) close();
+      if (run && Math.abs(y - run.y) > size / 2) close();
       if (right <= left || !within(x, y, clip) || !uncovered(doc, owner, x, y)) {
         if (run) run.cut = true;
         close();
@@ -91,7 +104,7 @@
   const widthIn = (view, element, text) => {
     const span = view.document.createElement("span");
     const style = view.getComputedStyle(element);
-    span.style.cssText = "position:absolute;visibility:hidden;white-space:pre";
+    span.style.cssText = "all:initial;position:absolute;visibility:hidden;white-space:pre";
     span.style.font = style.font;
     span.style.letterSpacing = style.letterSpacing;
     span.textContent = text;
@@ -126,15 +139,16 @@
     if (!value) text = field.placeholder || "";
     if (value && field.type === "password") text = "•".repeat(text.length);
     const mirror = doc.createElement("div");
-    mirror.style.cssText = `position:absolute;left:0;top:0;visibility:hidden;white-space:${area ? "pre-wrap" : "pre"};` +
-      "overflow-wrap:break-word";
+    mirror.style.cssText = "all:initial;position:absolute;left:0;top:0;visibility:hidden;overflow-wrap:break-word;" +
+      `white-space:${area ? "pre-wrap" : "pre"}`;
     for (const name of ["font", "letterSpacing", "wordSpacing", "textIndent"]) mirror.style[name] = style[name];
-    if (!area) mirror.style.lineHeight = "normal";
-    const inset = select && style.appearance !== "none" ? 4 : 0;
-    const left = r.left + field.clientLeft + parseFloat(style.paddingLeft) + inset;
-    const top = r.top + field.clientTop + parseFloat(style.paddingTop);
-    const width = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
-    const height = field.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+    mirror.style.lineHeight = area ? style.lineHeight : "normal";
+    const inset = select && style.appearance !== "none" ? 5 / view.devicePixelRatio : 0;
+    const part = name => parseFloat(style[name]);  // client sizes are rounded, borders are not
+    const left = r.left + part("borderLeftWidth") + part("paddingLeft") + inset;
+    const top = r.top + part("borderTopWidth") + part("paddingTop");
+    const width = r.right - part("borderRightWidth") - part("paddingRight") - left;
+    const height = r.bottom - part("borderBottomWidth") - part("paddingBottom") - top;
     if (area) mirror.style.width = `${width}px`;
     mirror.textContent = text || "x";
     doc.body.append(mirror);
@@ -235,10 +249,11 @@
     const {chars, value} = charsOfField(view, field), r = field.getBoundingClientRect();
     const style = view.getComputedStyle(field), last = chars[chars.length - 1];
     const size = parseFloat(style.fontSize), blank = value && last;
-    let x = r.left + field.clientLeft + parseFloat(style.paddingLeft);
-    let y = field.tagName === "TEXTAREA" ? r.top + field.clientTop + parseFloat(style.paddingTop) + size * 0.6 : (r.top + r.bottom) / 2;
+    let x = r.left + parseFloat(style.borderLeftWidth) + parseFloat(style.paddingLeft), y = (r.top + r.bottom) / 2;
+    if (field.tagName === "TEXTAREA") y = r.top + parseFloat(style.paddingTop) + size * 0.6;
     if (blank) [x, y] = [last[3], (last[2] + last[4]) / 2];
-    if (x > r.right - 2) return caret.remove();
+    if (x > r.right - 2 || topmost(view.document, x, y) !== field) return caret.remove();
+    view.document.body.append(caret);
     caret.style.cssText = `left:${x}px;top:${y - size * 0.6}px;height:${size * 1.2}px`;
   };
 
@@ -248,7 +263,8 @@
     const scroller = doc.querySelector("[data-scroll]");
     if (scroller) scroller.scrollTop = Math.round((scroller.scrollHeight - scroller.clientHeight) * scroll);
     const caret = doc.querySelector(".caret"), focused = doc.querySelector("input.focus,textarea.focus");
-    if (caret) focused ? place(view, focused, caret) : caret.remove();
+    if (caret && focused) place(view, focused, caret);
+    else if (caret) caret.remove();
     const clipOf = clipper(view);
     runs.length = 0;
     readTexts(view, clipOf);

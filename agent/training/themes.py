@@ -108,7 +108,9 @@ def draw_theme(rng: random.Random, split: Split) -> Theme:
     font = rng.choice(FONTS[split])
     if split == "seen" and rng.random() < 0.45:
         font = rng.choice(("Liberation Sans", "DejaVu Sans"))  # what most pages are set in
-    size = round(min(max(rng.gauss(15.2, 1.7), 12), 20) * 2) / 2
+    size = (
+        round(min(max(rng.gauss(15.2, 1.7), 12), 20) * 2) / 2 if rng.random() < 0.94 else rng.choice((20, 21, 22, 24))
+    )
     pad, gap = rng.choice((2, 3, 4, 5, 6, 7, 8, 9)), rng.choice((3, 4, 6, 8, 10, 12))
     radius = {"pill": 99, "native": 0, "brutal": rng.choice((0, 0, 4))}.get(look, rng.choice((0, 2, 3, 4, 6, 8, 12)))
     css = _sheet(rng, palette, look, font, size, (pad, gap, radius))
@@ -132,9 +134,10 @@ def _sheet(
     corner = f"{min(radius, 8)}px"
     pressed = f"filter:brightness({rng.choice((0.8, 0.85, 1.2))})"
     thin = rng.choice((1, 1, 1, 2))
+    scheme = "dark" if palette.dark and (look == "native" or rng.random() < 0.5) else "light"
     return f"""
 *{{box-sizing:border-box}}
-html{{height:100%;--ground:{ground}}}
+html{{height:100%;--ground:{ground};color-scheme:{scheme}}}
 body{{margin:0;min-height:100%;background:{ground};color:{ink};font:{size}px/{height} '{font}';letter-spacing:{spacing}px;
 overflow:hidden;position:relative}}
 button,input,select,textarea{{font:inherit;letter-spacing:inherit;color:inherit;margin:0}}
@@ -149,6 +152,7 @@ main{{padding:{rng.choice((4, 6, 8, 10, 12, 14, 16))}px;display:flex;flex-direct
 .panel{{background:{panel};border:{thin}px solid {line};border-radius:{corner};{_shadow(rng, look)}}}
 .line{{border-bottom:1px solid {line}}} .accent{{background:{accent};color:{on_accent}}} .ink{{color:{accent}}}
 .btn{{font-weight:{bold};white-space:nowrap;cursor:pointer;{_button(rng, look, (pad, radius), (ground, panel, ink, line))}}}
+{"button.btn{color:buttontext}" if look == "native" else ""}
 .first{{{_first(rng, look, accent, on_accent, ink)}}}
 .bare{{background:none;border:0;color:{accent};box-shadow:none;padding:{pad}px;cursor:pointer;font-weight:{bold}}}
 .tool{{background:none;border:0;padding:{rng.choice((3, 4, 5, 6))}px;display:inline-flex;color:inherit;border-radius:{corner};cursor:pointer}}
@@ -159,8 +163,8 @@ main{{padding:{rng.choice((4, 6, 8, 10, 12, 14, 16))}px;display:flex;flex-direct
 .pressed{{{pressed}}} .off{{opacity:{rng.choice((0.4, 0.5, 0.6))};cursor:default}}
 .bad{{border-color:#d22!important}} .warn{{color:{"#f77" if palette.dark else "#b11"}}}
 .on{{background:{accent};color:{on_accent};border-color:{accent}}}
-.caret{{position:absolute;width:1px;background:{ink};z-index:1}}
-.dim{{position:absolute;inset:0;background:rgba(0,0,0,{rng.choice((0.25, 0.35, 0.45, 0.55))});z-index:8}}
+.caret{{position:absolute;width:1px;background:{ink};z-index:10;pointer-events:none}}
+.dim{{position:absolute;inset:0;background:rgba(0,0,0,{rng.choice((0.2, 0.3) if palette.dark else (0.25, 0.35, 0.45, 0.5))});z-index:8}}
 .over{{z-index:9;background:{panel};border:{thin}px solid {line};border-radius:{corner};box-shadow:0 {rng.randint(1, 6)}px {rng.randint(4, 18)}px rgba(0,0,0,.3)}}
 """  # noqa: E501 - one rule a line
 
@@ -179,7 +183,7 @@ def _button(rng: random.Random, look: str, spaces: tuple[int, int], colours: tup
     sides = pad + rng.randint(3, 10)
     base = f"padding:{pad}px {sides}px;border-radius:{radius}px;color:{ink};"
     return {
-        "native": f"color:buttontext;padding:{rng.choice((1, 2, 3))}px 6px",
+        "native": f"padding:{rng.choice((1, 2, 3))}px 6px",
         "flat": base + f"background:{line};border:0",
         "outlined": base + f"background:{ground};border:{rng.choice((1, 1, 2))}px solid {rng.choice((line, ink))}",
         "raised": base + f"background:linear-gradient({panel},{line});border:1px solid {line};"

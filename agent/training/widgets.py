@@ -25,7 +25,7 @@ def button(sheet: Sheet, name: str | None = None, *, first: bool | None = None, 
         inner = "".join(parts if sheet.chance(0.8) else parts[::-1])
     else:
         style = ""
-    tag = rng.choice(("button", "button", "button", "a", "div"))
+    tag = "button" if sheet.theme.look == "native" else rng.choice(("button", "button", "button", "a", "div"))
     if tag == "button":
         return f'<button type="button" class="{kinds}" data-e="{index}"{style}{" disabled" * off}>{inner}</button>'
     style = style or ' style="display:inline-block;text-align:center"'
@@ -47,8 +47,8 @@ def icon_button(sheet: Sheet, name: str | None = None, kinds: str = "tool", **fa
     if name is None:
         return ""
     index = sheet.mark("icon", name, **facts)
-    size = sheet.rng.choice((14, 16, 18, 20, 22, 24, 26))
-    if kinds == "tool" and sheet.chance(0.2):
+    size = sheet.one("tool size", (14, 16, 18, 20, 22, 24, 26))
+    if kinds == "tool" and sheet.habit("framed tools", lambda: sheet.chance(0.2)):
         kinds = "btn"
     return (
         f'<button type="button" class="{kinds}{sheet.worn()}" data-e="{index}" style="display:inline-flex;'
@@ -57,7 +57,7 @@ def icon_button(sheet: Sheet, name: str | None = None, kinds: str = "tool", **fa
 
 
 def _label(sheet: Sheet, name: str, index: int, style: str = "") -> str:
-    tail = sheet.rng.choice(("", "", "", ":", " *"))
+    tail = sheet.one("label tail", ("", "", "", ":")) or sheet.rng.choice(("", "", "", "", " *"))
     return f'<label data-l="{index}" style="{style}"><span data-n>{shown(name)}</span>{tail}</label>'
 
 
@@ -66,7 +66,8 @@ def field(sheet: Sheet, name: str | None = None, *, area: bool = False, **facts:
     rng = sheet.rng
     name = name or sheet.name(sheet.words.field, 16)
     kind = rng.choice(TEXT_TYPES)
-    where = rng.choice(("above", "above", "left", "left", "inside", "floating"))
+    where = sheet.one("field labels", ("above", "above", "left", "left", "inside", "floating"))
+    where = rng.choice(("above", "left", "inside")) if sheet.chance(0.15) else where
     kind = kind if kind != "password" or not area else "text"
     focused = not sheet.focused and sheet.chance(0.3)
     value = sheet.words.value() if sheet.chance(0.25 if focused else 0.4) and where != "inside" else ""
@@ -88,7 +89,7 @@ def field(sheet: Sheet, name: str | None = None, *, area: bool = False, **facts:
             f'<textarea rows="{sheet.some(2, 3)}"{more} style="resize:none;display:block">{shown(value)}</textarea>'
         )
     else:
-        control = f'<input type="{kind}"{more} value="{shown(value)}" style="-webkit-appearance:textfield">'
+        control = f'<input type="{kind}"{more} value="{shown(value)}" style="-webkit-appearance:none">'
     control += caret
     if bad:
         warning = sheet.words.sentence(rng.randint(2, 3))
@@ -97,12 +98,11 @@ def field(sheet: Sheet, name: str | None = None, *, area: bool = False, **facts:
 
 
 def _labelled(sheet: Sheet, named: tuple[str, int], control: str, where: str) -> str:
-    rng = sheet.rng
     label = _label(sheet, *named, style="display:block" if where == "above" else "white-space:nowrap")
     if where == "inside":
         return f"<div>{control}</div>"
     if where == "left":
-        width = f"width:{rng.choice((70, 84, 96, 110))}px;" if sheet.chance(0.5) else ""
+        width = sheet.one("label width", ("", "", "width:70px;", "width:84px;", "width:96px;", "width:110px;"))
         return f'<div class="row"><div style="flex:none;{width}overflow:hidden">{label}</div><div class="grow">{control}</div></div>'
     if where == "floating":
         cover = "var(--ground)"
@@ -111,8 +111,8 @@ def _labelled(sheet: Sheet, named: tuple[str, int], control: str, where: str) ->
             style=f"position:absolute;left:9px;top:-7px;padding:0 3px;background:{cover};font-size:.78em;line-height:1.15",
         )  # fmt: skip
         return f'<div style="position:relative;margin-top:7px">{control}{label}</div>'
-    gap = rng.choice((0, 2, 4))
-    kinds = rng.choice(("", "", "small", "bold", "muted"))
+    gap = sheet.one("label gap", (0, 2, 4))
+    kinds = sheet.one("label kind", ("", "", "small", "bold", "muted"))
     return f'<div><div class="{kinds}" style="margin-bottom:{gap}px">{label}</div>{control}</div>'
 
 
@@ -121,7 +121,7 @@ def _native_tick(kind: str, on: bool, size: float) -> str:
 
 
 def _drawn_tick(sheet: Sheet, kind: str, on: bool, size: float) -> str:
-    radius = "50%" if kind == "radio" else f"{sheet.rng.choice((0, 2, 4))}px"
+    radius = "50%" if kind == "radio" else f"{sheet.one('tick corner', (0, 2, 4))}px"
     inside = ""
     if on:
         inside = (
@@ -131,14 +131,14 @@ def _drawn_tick(sheet: Sheet, kind: str, on: bool, size: float) -> str:
         )
     return (
         f'<span data-m class="{"on" if on else ""}" style="width:{size}px;height:{size}px;flex:none;display:inline-flex;'
-        f"align-items:center;justify-content:center;border:{sheet.rng.choice((1, 2))}px solid #888;"
+        f"align-items:center;justify-content:center;border:{sheet.one('tick line', (1, 2))}px solid #888;"
         f'border-radius:{radius}">{inside}</span>'
     )
 
 
 def _switch(sheet: Sheet, on: bool) -> str:
-    height = sheet.some(14, 24)
-    width = round(height * sheet.rng.uniform(1.6, 2.1))
+    height = sheet.one("switch height", range(14, 25))
+    width = round(height * sheet.one("switch width", (1.6, 1.75, 1.9, 2.1)))
     ground = 'class="on"' if on else ""
     colour = "" if on else "background:#999;"
     return (
@@ -161,30 +161,30 @@ def tick(sheet: Sheet, role: str = "checkbox", *, name: str | None = None, on: b
     name = name or sheet.name(sheet.words.thing, 22)
     on = sheet.chance(0.45) if on is None else on
     index = sheet.mark(role, name, state="on" if on else "off", **facts)
-    size = sheet.rng.choice((12, 13, 14, 16, 18, 20))
+    size = sheet.one("tick size", (12, 13, 14, 16, 18, 20))
     if role == "switch":
         control = _switch(sheet, on)
-    elif sheet.theme.look == "native" or sheet.chance(0.5):
+    elif sheet.theme.look == "native" or sheet.habit("native ticks", lambda: sheet.chance(0.5)):
         control = _native_tick(role, on, size)
     else:
         control = _drawn_tick(sheet, role, on, size)
-    text = f'<span data-n class="{"grow" if role == "switch" and sheet.chance(0.5) else ""}">{shown(name)}</span>'
-    after = sheet.chance(0.6) if role == "switch" else sheet.chance(0.06)
+    apart = role == "switch" and sheet.habit("switches apart", lambda: sheet.chance(0.5))
+    text = f'<span data-n class="{"grow" * apart}">{shown(name)}</span>'
+    after = sheet.habit(f"{role} after", lambda: sheet.chance(0.6 if role == "switch" else 0.06))
     inner = text + control if after else control + text
     return (
-        f'<label class="nowrap" data-e="{index}" style="display:{"flex" if sheet.chance(0.7) else "inline-flex"};'
-        f'align-items:center;gap:{sheet.some(4, 9)}px">{inner}</label>'
+        f'<label class="nowrap" data-e="{index}" style="display:{sheet.one("tick rows", ("flex", "flex", "inline-flex"))};'
+        f'align-items:center;gap:{sheet.one("tick gap", range(4, 10))}px">{inner}</label>'
     )
 
 
 def select(sheet: Sheet, name: str | None = None, **facts: str) -> str:
     """Write a list that is closed and shows what is chosen."""
-    rng = sheet.rng
     name = name or sheet.name(sheet.words.field, 16)
     value = sheet.name(sheet.words.thing, 14)
     index = sheet.mark("select", name, value=value, **facts)
-    where = rng.choice(("above", "left", "left", "above", "floating"))
-    if sheet.chance(0.6):
+    where = sheet.one("list labels", ("above", "left", "left", "above", "floating"))
+    if sheet.habit("native lists", lambda: sheet.chance(0.6)):
         native = "fld" if sheet.chance(0.6) else ""
         style = "" if native or sheet.chance(0.5) else "width:100%"
         control = f'<select class="{native}" data-e="{index}" data-field style="{style}"><option>{shown(value)}</option></select>'
@@ -205,23 +205,23 @@ def stepper(sheet: Sheet, name: str | None = None, *, row: str = "") -> str:
     value = str(rng.choice((rng.randint(0, 9), rng.randint(0, 40))))
     less = sheet.mark("decrease", name, value=value, row=row)
     more = sheet.mark("increase", name, value=value, row=row)
-    kinds = rng.choice(("btn", "btn", "tool panel", "btn first"))
-    size = rng.choice((22, 26, 28, 32))
+    kinds = sheet.one("step kind", ("btn", "btn", "tool panel", "btn first"))
+    size = sheet.one("step size", (22, 26, 28, 32))
     square = f"width:{size}px;height:{size}px;padding:0;display:inline-flex;align-items:center;justify-content:center"
 
     def part(index: int, sign: str, drawn: str) -> str:
         inner = sheet.picture(drawn, size * 0.55) if pictures else sign
         return f'<button type="button" class="{kinds}" data-e="{index}" data-m style="{square}">{inner}</button>'
 
-    pictures = sheet.chance(0.5)
-    lower = part(less, rng.choice(("−", "-")), "minus")
+    pictures = sheet.habit("step pictures", lambda: sheet.chance(0.5))
+    lower = part(less, sheet.one("minus", ("−", "-", "–")), "minus")
     raise_ = part(more, "+", "plus")
     number = f'<span style="min-width:{sheet.some(18, 30)}px;text-align:center">{value}</span>'
-    control = f'<span class="row" style="gap:{sheet.some(0, 6)}px">{lower}{number}{raise_}</span>'
+    control = f'<span class="row" style="gap:{sheet.one("step gap", range(7))}px">{lower}{number}{raise_}</span>'
     if not named:
         return control
     label = f'<span data-l="{less} {more}" class="nowrap">{shown(name)}</span>'
-    return f'<div class="row {rng.choice(("between", ""))}">{label}{control}</div>'
+    return f'<div class="row {sheet.one("step rows", ("between", ""))}">{label}{control}</div>'
 
 
 def slider(sheet: Sheet) -> str:
@@ -239,7 +239,7 @@ def chip(sheet: Sheet, name: str | None = None, **facts: str) -> str:
     on = sheet.chance(0.3)
     index = sheet.mark("chip", name, state="on" if on else "off", **facts)
     kinds = "panel nowrap" + " on" * on
-    look = f"display:inline-flex;align-items:center;gap:4px;border-radius:99px;padding:{sheet.some(1, 4)}px {sheet.some(7, 12)}px"
+    look = f"display:inline-flex;align-items:center;gap:4px;border-radius:99px;padding:{sheet.one('chip pad', range(1, 5))}px {sheet.one('chip side', range(7, 13))}px"
     cross = ""
     if sheet.chance(0.25):
         remove = sheet.mark("delete", name)
@@ -256,11 +256,10 @@ def _cross(sheet: Sheet, size: float) -> str:
 
 def delete_mark(sheet: Sheet, index: int) -> str:
     """Write what removes a row: a cross, a bin, a minus."""
-    rng = sheet.rng
-    size = rng.choice((14, 16, 18, 20))
-    drawn = rng.choice((None, "close", "close", "trash", "trash", "minus"))
-    inner = "×" if drawn is None else sheet.picture(drawn, size)
-    kinds = rng.choice(("tool", "tool", "btn", "tool muted"))
+    size = sheet.one("delete size", (14, 16, 18, 20))
+    drawn = sheet.one("delete mark", ("", "close", "close", "trash", "trash", "minus"))
+    inner = sheet.picture(drawn, size) if drawn else "×"
+    kinds = sheet.one("delete kind", ("tool", "tool", "btn", "tool muted"))
     return f'<button type="button" class="{kinds}" data-e="{index}" data-m style="flex:none;padding:3px 5px">{inner}</button>'
 
 
