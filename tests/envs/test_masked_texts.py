@@ -59,7 +59,8 @@ async def test_a_value_at_the_place_where_a_dialog_is_cut_leaves_no_half(browser
 
 async def test_a_drop_down_list_offers_and_tells_placeholders(browser_env: Make, site: Any) -> None:
     body = f"""{FULL}{SCRIPT}<title>none</title><select id=list onchange="document.title = 'chosen ' + secret">
-    <option>one<option></select><script>list.options[1].text = 'as ' + secret; list.options[1].value = secret</script>"""
+    <option>one<option></select><script>list.options[1].text = 'as ' + secret;
+    list.options[1].value = secret</script>"""
     async with browser_env(site.page("/", body), viewport=(320, 240), limits=LIMITS) as env:
         press = await opened(env)
         refused = await env.step(SelectOption(at=press.at, value="three"))
