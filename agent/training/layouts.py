@@ -4,10 +4,10 @@
 import random
 from typing import Final
 
-from foveate.agent.training.blocks import BLOCKS, buttons, heading, paragraph
+from foveate.agent.training.blocks import BLOCKS, buttons
 from foveate.agent.training.markup import Page, Sheet, shown
 from foveate.agent.training.themes import draw_theme
-from foveate.agent.training.widgets import button, field, icon_button, select, tick
+from foveate.agent.training.widgets import button, field, heading, icon_button, paragraph, select, tick
 from foveate.agent.training.word_lists import LANGUAGES
 from foveate.agent.training.words import Split, Vocabulary
 

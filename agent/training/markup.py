@@ -96,6 +96,11 @@ class Sheet:
         self._taken.add(key)
         return True
 
+    def free(self, *names: str) -> bool:
+        """Take the names of icons; False where one of them is on the page already."""
+        taken = [self.take(f"icon {name}") for name in names]
+        return all(taken)
+
     def habit(self, key: str, draw: Callable[[], T]) -> T:
         """Draw something once a page, so that things of a kind look alike; each time on a motley page."""
         if self.motley:

@@ -1,9 +1,6 @@
 """Single controls, as HTML: buttons, links, fields, ticks, lists to choose from, steppers."""
 # ruff: noqa: E501 - markup reads better unbroken
 
-from collections.abc import Callable
-from typing import Final
-
 from foveate.agent.training.markup import Sheet, shown
 
 TEXT_TYPES = ("text", "text", "text", "email", "tel", "search", "url", "password")
@@ -263,7 +260,19 @@ def delete_mark(sheet: Sheet, index: int) -> str:
     return f'<button type="button" class="{kinds}" data-e="{index}" data-m style="flex:none;padding:3px 5px">{inner}</button>'
 
 
-CONTROLS: Final[tuple[Callable[[Sheet], str], ...]] = (
-    button, button, link, field, field, tick, lambda sheet: tick(sheet, "switch"), select, stepper, icon_button, chip,
-)  # fmt: skip
-"""What can stand anywhere on its own."""
+def heading(sheet: Sheet) -> str:
+    """Write a heading."""
+    tag = sheet.rng.choice(("h1", "h2", "h2", "h3"))
+    return f"<{tag}>{shown(sheet.name(sheet.words.heading, 24))}</{tag}>"
+
+
+def paragraph(sheet: Sheet) -> str:
+    """Write some running text, sometimes with a link in it."""
+    rng = sheet.rng
+    text = shown(" ".join(sheet.words.sentence(rng.randint(4, 9)) for _ in range(rng.randint(1, 2))))
+    kinds = rng.choice(("", "", "muted", "small", "muted small"))
+    if sheet.chance(0.2):
+        name = sheet.name(sheet.words.thing, 16)
+        index = sheet.mark("link", name)
+        text += f' <a href="#" class="nowrap" data-e="{index}">{shown(name)}</a>'
+    return f'<p class="{kinds}">{text}</p>'
