@@ -58,6 +58,7 @@ class _Placed:
     written: _Written
     box: tuple[int, int, int, int]
     at: tuple[int, int]
+    ticked: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -118,7 +119,8 @@ def _place(rng: random.Random, taken: list[_Placed], kind: str, written: _Writte
             or y > one.box[3] + _GAP or y + height + _GAP < one.box[1]
             for one in taken
         ):  # fmt: skip
-            return _Placed(kind, written, (x, y, x + width, y + height), (x + dx, y + dy))
+            ticked = kind == "checkbox" and rng.random() < 0.4
+            return _Placed(kind, written, (x, y, x + width, y + height), (x + dx, y + dy), ticked)
     return None
 
 
@@ -141,7 +143,11 @@ def _boxes(rng: random.Random, canvas: Pillow.Image, placed: list[_Placed], dark
         elif one.kind == "field":
             draw.rounded_rectangle(one.box, min(radius, 4), fill=(30, 30, 34) if dark else (255,) * 3, outline=line)
         elif one.kind == "checkbox":
-            draw.rectangle((left + 3, top + 4, left + bottom - top - 5, bottom - 4), outline=plain)
+            high = bottom - top
+            draw.rectangle((left + 3, top + 4, left + high - 5, bottom - 4), outline=plain)
+            if one.ticked:
+                knee = (left + 0.42 * high, bottom - 8)
+                draw.line(((left + 7, top + high / 2), knee, (left + high - 9, top + 8)), fill=plain, width=2)
         elif one.kind == "link":
             colour = link
             if rng.random() < 0.6:
@@ -171,9 +177,12 @@ def _described(placed: list[_Placed], side: int) -> tuple[tuple[Text, ...], tupl
         box: Box = (one.box[0] / side, one.box[1] / side, one.box[2] / side, one.box[3] / side)
         middle = (box[1] + box[3]) / 2
         aim: Place = ((extent[0] + extent[2]) / 2, middle)
+        facts: dict[str, str] = {}
         if one.kind == "checkbox":
             aim = (box[0] + (box[3] - box[1] - 2 / side) / 2, middle)
-        facts = {"value": one.written.text} if one.kind == "field" else {}
+            facts["state"] = "on" if one.ticked else "off"
+        elif one.kind == "field":
+            facts["value"] = one.written.text
         elements.append(Element(one.kind, one.written.text, box, aim, (number,), facts))
     return tuple(texts), tuple(elements)
 

@@ -4,6 +4,7 @@ import random
 
 import numpy as np
 
+from foveate.agent.training.asking import ask
 from foveate.agent.training.drawing import draw_screen
 from foveate.agent.training.words import split_of
 
@@ -37,3 +38,9 @@ def test_crowded_screens_hold_more_and_no_word_that_is_kept_out_of_training() ->
     assert sum(len(one.texts) for one in crowded) > 1.5 * sum(len(one.texts) for one in plain)
     for screen in plain + crowded:
         assert [text.text for text in screen.texts if "unseen" in split_of(text.text)] == []
+
+
+def test_a_drawn_screen_can_be_asked_about() -> None:
+    for seed in range(20):
+        screen = draw_screen(random.Random(seed))
+        assert not screen.elements or ask(random.Random(seed), screen, 5)
