@@ -99,7 +99,11 @@ SIGNATURES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Of every kind its Python signature and one-line docstring in the canonical format, for prompts."""
 
-_TAGS = re.compile(r"<(?=\s*[/|]|\s*(?:think|operation|action|tool_call|box|point|ref|bbox)\b)", re.IGNORECASE)
+_TAGS = re.compile(
+    r"<(?=\s*[/|]|\s*(?:think|thought|reason|reflection|analysis|scratchpad|seed:|operation|action|answer|tool_call"
+    r"|box|point|ref|bbox))|\[(?=/?THINK\])|◁",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +257,7 @@ def _literal(value: object, writer: _Writer) -> str:
 
 def _quoted(text: str) -> str:
     """Quote a text so that it is a Python literal, and no tag of an answer's can be read inside it."""
-    return _TAGS.sub("\\\\u003c", json.dumps(text, ensure_ascii=False))
+    return _TAGS.sub(lambda tag: f"\\u{ord(tag[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _plain(text: str) -> str:

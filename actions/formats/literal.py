@@ -16,7 +16,7 @@ from foveate.actions.formats.values import MAX_ACTIONS, excerpt
 SKIPPED = re.compile(
     r"(?:import [\w., ]+|from [\w.]+ import [\w.,* ]+|pass|pyautogui\.(?:PAUSE|FAILSAFE) ?= ?[\w.]+)", re.ASCII
 )
-_DIGITS = re.compile(r"(?<![\w.])\.?\d(?:[\w.]|(?<=[eE])[-+])*", re.ASCII)
+_DIGITS = re.compile(r"(?<!\w)\.?\d(?:[\w.]|(?<=[eE])[-+])*", re.ASCII)
 _NUMERAL = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 

@@ -26,6 +26,8 @@ _INLINE = re.compile(r"[:：][ \t]*[`*]{0,3}(?=((?:[A-Za-z_]\w{0,40}\.){0,3}[A-Z
 _TICKED = re.compile(r"^([ \t]*)`([^`\n]{1,2000})`[ \t]*$", re.MULTILINE)
 _NODES = (ast.Call, ast.Lambda, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp, ast.Await, ast.NamedExpr)
 _HARMLESS = (ast.Import, ast.ImportFrom, ast.Pass, ast.Global, ast.Nonlocal)
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_NUMERAL = re.compile(r"(?<!\w)\.?\d[\w.]*")
 _MAX_CODE = 2_000
 
 
@@ -156,11 +158,13 @@ def _is_code(line: str) -> bool:
         return False
     if _BRANCH.match(line):
         return True
-    for suffix in ("", " pass", " 0", "\n pass"):
+    # Without its strings and numerals a line cannot make the tokenizer warn.
+    bare = _NUMERAL.sub("0", _STRING.sub("''", line))
+    for suffix in ("", " pass", " 0"):
         if suffix and not line.endswith(":") and not line.startswith("@"):
             continue
         try:
-            body = ast.parse(line + (suffix if not line.startswith("@") else "\ndef f(): pass")).body
+            body = ast.parse(bare + (suffix if not line.startswith("@") else "\ndef f(): pass")).body
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             continue
         return any(_acts(node, line) for node in body)

@@ -43,7 +43,8 @@ _FORBIDDING = re.compile(
     r"(?: (?:action|answer|way|one|step|example|call|choice|move|click))?$"
     rf"|\b{_NOT} (?:\w+ly )?(?:going to |want to |like to )?{_ACT}\b(?!.*\b(?:i|we|let)\b)"
     rf"|\bnot to {_ACT}\b(?!.*\b(?:i|we|let)\b)|\b(?:not allowed|forbidden|prohibited)(?: to \w+)?$"
-    r"|\b(?:i|we|you)(?: \w+){0,2} (?:refuse|decline|avoid)\b(?!.*\b(?:by|with|press|click|i|we)\b)"
+    r"|\b(?:i|we|you)(?: \w+){0,2} (?:refuse|decline|avoid)(?: to\b| this| that| \w+ing\b|$)"
+    r"(?!.*\b(?:by|with|press|click|i|we)\b)"
     r"|(?:\bnot|\bnever|n['’]t|\binstead of|\brather than|\bwithout|\bexcept)(?: at| in| on)?$"
     r"|(?:不要|不应|不可以|不会|拒绝|切勿|禁止|不能(?:点|做|执行|这)|错误的)[^，。；]{0,20}$"
 )
@@ -61,7 +62,7 @@ _THOUGHT = re.compile(
 )
 _ALTERNATIVE = re.compile(r"^(?:or|otherwise|alternatively|else)\b")
 _SELF = r"\bi(?: must| have to| will| would)? (?:refuse|decline)(?= to\b|\W*$|[.!,;:])"
-_HELP = r"(?:help|assist|comply|participate|fulfil+|engage)"
+_HELP = r"(?:help(?! (?:noticing|but))|assist|comply|participate|fulfil+|engage)"
 _SORRY = rf"\b(?:sorry|apologi[sz]e)\b[^.!?\n]{{0,40}}?{_UNABLE} (?:{_HELP}|do|complete|perform|provide|support)\b"
 _DECLINED = re.compile(
     rf"{_SELF}|\bi(?: am)? ?{_UNABLE} {_HELP}\b|{_SORRY}|\bas an ai\b"

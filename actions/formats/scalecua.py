@@ -12,13 +12,16 @@ from foveate.actions.formats.reading import Reading
 
 _OPEN = re.compile(r"<(?:action|answer)>", re.IGNORECASE)
 _CLOSE = re.compile(r"</(?:action|answer)>", re.IGNORECASE)
-_OPERATION = re.compile(r"<operation>", re.IGNORECASE)
-_OPERATION_END = re.compile(r"</operation>|<(?:action|answer)>", re.IGNORECASE)
+OPERATION = re.compile(r"<operation>", re.IGNORECASE)
+"""What opens the sentence for the history."""
+
+OPERATION_END = re.compile(r"</operation>|<(?:action|answer)>", re.IGNORECASE)
+"""What ends it: its closing tag, or the action where that was forgotten."""
 
 
 def detect(text: str) -> bool:
     """Tell whether a text is in this form."""
-    return any(tag.search(text) is not None for tag in (_OPEN, _CLOSE, _OPERATION))
+    return any(tag.search(text) is not None for tag in (_OPEN, _CLOSE, OPERATION))
 
 
 def read(text: str, reading: Reading) -> Draft:
@@ -37,10 +40,10 @@ def read(text: str, reading: Reading) -> Draft:
 
 
 def _operation(text: str) -> str:
-    opening = _OPERATION.search(text)
+    opening = OPERATION.search(text)
     if opening is None:
         return ""
-    ending = _OPERATION_END.search(text, opening.end())
+    ending = OPERATION_END.search(text, opening.end())
     return text[opening.end() : ending.start() if ending else len(text)].strip()
 
 

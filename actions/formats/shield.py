@@ -2,8 +2,8 @@
 
 What a model types may hold ``<action>``, ``</think>`` or three backticks. Before anything is looked for in an answer,
 the strings of its calls and of its JSON are rewritten with escapes, which their readers undo, and what stands in the
-brackets of a verb's line with noncharacters, which ``lines.restored`` undoes. Thoughts are left alone: nothing in them
-is read.
+brackets of a verb's line with noncharacters, which ``lines.restored`` undoes. Thoughts and operations are left alone:
+nothing in them is read.
 """
 
 import json
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from foveate.actions.errors import ParseError
-from foveate.actions.formats import harmony, lines, thought
+from foveate.actions.formats import harmony, lines, scalecua, thought
 from foveate.actions.formats.scan import QUOTES, Literal, Scan
 from foveate.actions.formats.values import excerpt
 
@@ -65,6 +65,7 @@ class _Shield:
         kinds = (
             (thought.TAG, self._thought),
             (harmony.QUIET, self._quiet),
+            (scalecua.OPERATION, self._operation),
             (_JSON, self._json),
             (_VERB, self._verb),
             (_CALL, self._call),
@@ -92,6 +93,10 @@ class _Shield:
 
     def _quiet(self, opening: re.Match[str]) -> None:
         ending = harmony.ENDING.search(self.text, opening.end())
+        self.at = ending.start() if ending else len(self.text)
+
+    def _operation(self, opening: re.Match[str]) -> None:
+        ending = scalecua.OPERATION_END.search(self.text, opening.end())
         self.at = ending.start() if ending else len(self.text)
 
     def _call(self, match: re.Match[str]) -> None:

@@ -304,7 +304,17 @@ def test_names_go_through_a_closed_table_without_private_ones() -> None:
     assert not {"exec", "eval", "print", "open_file", "system"} & set(FUNCTIONS)
 
 
-@pytest.mark.parametrize("text", ["click(x=0x5or 1, y=1)", "click(1if 1else 2, 3)", "'a'()", "click('\\777')"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "click(x=0x5or 1, y=1)",
+        "click(a.1or 1)",
+        "see 5or more\nclick(1)if",
+        "click(1if 1else 2, 3)",
+        "'a'()",
+        "click('\\777')",
+    ],
+)
 def test_reading_an_odd_text_gives_no_warning(text: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -87,6 +87,21 @@ LONG = {
     "operations": "<operation>" * 45_000 + "<action>",
     "bold": "*" * 499_000,
     "nines": "click(x=" + "9" * 490_000 + ")",
+    "thoughts": "<thought>" * 55_000,
+    "squares": "[THINK]" * 71_000,
+    "channels": "<|channel|>analysis<|message|>" * 16_000,
+    "messages": "<|start|>assistant<|channel|>final<|message|>x<|end|>" * 9_000,
+    "glued": "analysis" * 62_000,
+    "branches": "if x:\n" * 80_000 + "click(1, 2)",
+    "assignments": "x = 1\n" * 80_000 + "click(1, 2)",
+    "triple quotes": "'''\n" * 120_000 + "click(1, 2)",
+    "colons": ": click(" * 62_000,
+    "open calls": "Action: click(\n" * 33_000,
+    "tags in JSON": '{"a":"<think>"}' * 33_000,
+    "tags in cut JSON": '{"a":"<' * 71_000,
+    "tags in brackets": "type [<a\n" * 55_000,
+    "refusals": "I refuse. " * 49_000 + "[[1, 2]]",
+    "negations": "do not " * 71_000 + "[[1, 2]]",
 }
 
 

@@ -69,6 +69,15 @@ MEANT = [
     "I should not wait any longer; I click OK: {}",
     "To refuse cookies I click Reject: {}",
     "Do not forget to save: {}",
+    "The banner asks to accept or decline; I decline the cookies: {}",
+    "I cannot help noticing that the tab is open. Click it: {}",
+    "I'm not able to see the field yet, therefore I scroll: {}",
+    "There is no search box, so the best way is this: {}",
+    "I can't complete the task without logging in. The button is at the top: {}",
+    "When the page has loaded, click Submit: {}",
+    "If the dialog appears, we'll confirm it later. For now click Save: {}",
+    "Wrong tab! Switch to the first one: {}",
+    "As an AI agent, I click the button: {}",
     "I won't enter the password. Instead: {}",
     "I will not enter a password; clicking Cancel: {}",
     "I can't help with that, but I can search: {}",
@@ -93,11 +102,12 @@ def test_an_action_that_the_answer_forbids_is_none(form: str, sentence: str) -> 
         parse_answer(sentence.format(WRITTEN[form]), frame=SCREEN, convention=Convention.UNIT)
 
 
-@pytest.mark.parametrize("sentence", MEANT)
-@pytest.mark.parametrize("form", sorted(WRITTEN))
+# JSON at a text's beginning is the whole text, so that no sentence may follow it.
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [(form, text) for form in sorted(WRITTEN) for text in MEANT if form != "json" or not text.startswith("{}")],
+)
 def test_an_action_after_a_difficulty_is_meant(form: str, sentence: str) -> None:
-    if form == "json" and sentence.startswith("{}"):
-        pytest.skip("JSON at the text's beginning is the whole text")
     answer = parse_answer(sentence.format(WRITTEN[form]), frame=SCREEN, convention=Convention.UNIT)
     assert answer.actions == (Click(at=Point(0.5, 0.25)),)
 

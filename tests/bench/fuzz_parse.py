@@ -21,7 +21,7 @@ from foveate.actions.errors import OutOfFrame, ParseError
 from foveate.actions.geometry import Convention, Frame, quantise
 from foveate.actions.parse import parse_answer
 from foveate.actions.render import render_answer
-from foveate.actions.schema import BROWSER_KINDS, EMBODIED_KINDS, KEYBOARD_KINDS, LOOP_KINDS, POINTER_KINDS
+from foveate.actions.schema import BROWSER_KINDS, EMBODIED_KINDS, KEYBOARD_KINDS, LOOP_KINDS, POINTER_KINDS, TypeText
 
 GOLDEN = Path(__file__).parents[1] / "actions" / "golden"
 CONVENTIONS = (Convention.UNIT, Convention.PER_MILLE, Convention.PIXEL, Convention.resized(1288, 728))
@@ -61,6 +61,10 @@ PIECES = (
     "\\N{DASH}", "\n", "\r\n", "\t", "\x00", "\ud800", "\ufeff", "\u2028", "（", "）", "，", "：", "#", ";", "=",
     "**", "*", "null", "true", "lambda: 0", "__import__('os')", "{{secret}}", "</s>", "<|im_end|>", "🎉", "é", "א",
     "'''", '"""', "f'", "r'", "b'", "==", "%s", "\\x",
+    "<thought>", "</thought>", "<reasoning>", "[THINK]", "[/THINK]", "◁think▷", "◁/think▷", "<answer>", "</answer>",
+    "<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "<|end|><|start|>assistant", "analysis",
+    "assistantfinal", "if x:\n  ", "\nelse:\n  ", "def f():\n    ", "x = ", "not ", "I refuse. ", "Do not do this: ",
+    "0.0",
 )  # fmt: skip
 
 
@@ -164,9 +168,36 @@ def judge(text: str, written_in: str, rng: random.Random) -> str:
     assert 1 <= len(answer.actions) == len(answer.written)
     assert kinds is None or all(action.kind in kinds for action in answer.actions)
     if rng.random() < 0.1:
+        typed_comes_back(text, frame, rng)
         again = parse_answer(render_answer(answer.actions, convention, frame), frame=frame, convention=convention)
         assert again.actions == tuple(quantise(action, convention, frame) for action in answer.actions)
     return "actions"
+
+
+TYPED_IN = (
+    ("pyautogui.write({})", repr),
+    ("<action>\nwrite(message={})\n</action>", json.dumps),
+    ("<think>I type it.</think>\n<action>write(message={})</action>", json.dumps),
+    ("Thought: I type it.\nAction: type(content={})", repr),
+    ("I type it:\n```python\npyautogui.write({})\n```", repr),
+    ('{{"action": "type", "text": {}}}', json.dumps),
+    ('I type it: {{"action": "type", "text": {}}}', json.dumps),
+    ('<tool_call>\n{{"name": "type", "arguments": {{"text": {}}}}}\n</tool_call>', json.dumps),
+    ('<|channel|>final<|message|>{{"action": "type", "text": {}}}<|return|>', json.dumps),
+)
+"""Forms that type a text, each with how it writes a string."""
+
+
+def typed_comes_back(text: str, frame: Frame, rng: random.Random) -> None:
+    """Check that any text can be typed in any format: nothing in it is read for tags, calls or places.
+
+    Raises:
+        AssertionError: If something else was read.
+    """
+    text = "".join(char for char in text if char.isprintable() or char in "\n\t")[:500] or "x"
+    form, written = rng.choice(TYPED_IN)
+    answer = parse_answer(form.format(written(text)), frame=frame, convention=Convention.UNIT)
+    assert answer.actions == (TypeText(text=text),), f"typed {text!r} in {form}"
 
 
 def run_share(share: tuple[int, dict[str, int]]) -> Outcome:
