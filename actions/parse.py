@@ -2,13 +2,16 @@
 
 What the text is, is decided by its own marks, in this order: ``<action>`` tags (ScaleCUA), ``<tool_call>`` (Qwen),
 ``Action:`` lines (UI-TARS), fenced code (OSWorld, Aguvis), JSON (Qwen, OpenAI, Anthropic, OSWorld, GUI-Odyssey), calls
-on lines of their own (pyautogui), WAIT, DONE, FAIL and STOP, verbs with brackets (OS-Genesis, Mind2Web), tags and
-brackets of places (InternVL). Thoughts are taken out first and never read for actions.
+on lines of their own (pyautogui), WAIT, DONE, FAIL and STOP, verbs with brackets (OS-Genesis, Mind2Web), one call that
+ends a sentence, tags and brackets of places (InternVL). Before that strings are shielded, so that no tag in them
+counts, channels (GPT-OSS) are unwrapped, and thoughts are taken out and never read for actions. Control flow around
+calls, and prose that forbids, takes back or makes conditional the action that it surrounds, are errors.
 
 Numbers are read in the ``convention`` that is given, for a scale cannot be guessed from them. One evidence alone
 overrides it: InternVL's tags ``<box>`` and ``<ref>``, which are 0..1000 in every text of that family. ``<point>``,
 ``<bbox>``, ``<|box_start|>``, bare brackets, pixels of tool calls and floats do not. Numbers that the convention does
-not allow raise OutOfFrame, and so do fractions (all of 0..1, one with decimals) where it writes integers.
+not allow raise OutOfFrame, and so do fractions (all in 0..1, one with a decimal point, not all 0) where it writes whole
+numbers.
 """
 
 import re

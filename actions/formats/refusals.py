@@ -38,14 +38,14 @@ _FORBIDDING = re.compile(
     r"^not(?: (?:this|that|these|those|here|there|it|so|like (?:this|that)|allowed|recommended|correct|safe|right"
     r"|to be \w+|the (?:right|correct) \w+))?$"
     r"|^(?:please |you )?(?:do not|don['’]?t|never|avoid|must not|mustn['’]t)\b(?! (?:forget|worry|panic|mind)\b)"
-    r"|^no$|^(?:as |for )?(?:an )?example$"
+    r"|^no$|^(?:as |for )?(?:an? |one )?(?:\w+ )?example(?: \w+)?$|^(?:usage|format|syntax|signature)$"
     r"|^(?:(?:the|a|this is|this would be|as) ){0,2}(?:wrong|incorrect|bad|forbidden|mistaken)"
     r"(?: (?:action|answer|way|one|step|example|call|choice|move|click))?$"
     rf"|\b{_NOT} (?:\w+ly )?(?:going to |want to |like to )?{_ACT}\b(?!.*\b(?:i|we|let)\b)"
     rf"|\bnot to {_ACT}\b(?!.*\b(?:i|we|let)\b)|\b(?:not allowed|forbidden|prohibited)(?: to \w+)?$"
     r"|\b(?:i|we|you)(?: \w+){0,2} (?:refuse|decline|avoid)(?: to\b| this| that| \w+ing\b|$)"
     r"(?!.*\b(?:by|with|press|click|i|we)\b)"
-    r"|(?:\bnot|\bnever|n['’]t|\binstead of|\brather than|\bwithout|\bexcept)(?: at| in| on)?$"
+    r"|(?:\bnot|\bnever|n['’]t|\binstead of|\brather than|\bwithout|\bexcept|\bif|\bwhether)(?: at| in| on)?$"
     r"|(?:不要|不应|不可以|不会|拒绝|切勿|禁止|不能(?:点|做|执行|这)|错误的)[^，。；]{0,20}$"
 )
 _CONDITION = re.compile(
@@ -57,7 +57,7 @@ _CONDITION = re.compile(
 )
 _THOUGHT = re.compile(
     r"(?:thoughts?|reasoning|reflection|observation|plan|history"
-    r"|(?:previous|last|past) (?:actions?|steps?|operations?))"
+    r"|(?:previous|last|past)(?: (?:actions?|steps?|operations?))?)"
     r"[ \t*]{0,9}(?:[:：]|$)(?!.*\bactions?[ \t*]{0,9}$)"
 )
 _ALTERNATIVE = re.compile(r"^(?:or|otherwise|alternatively|else)\b")

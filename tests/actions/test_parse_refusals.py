@@ -29,6 +29,8 @@ REFUSED = [
     "This is not allowed: {}",
     "You told me not to click this: {}",
     "For example: {}",
+    "Example output: {}",
+    "I don't know whether: {}",
     "If you agree: {}",
     "Otherwise: {}",
     "You should not use {}",
@@ -175,6 +177,7 @@ def test_a_place_of_another_action_is_no_click() -> None:
         "Thought: the button is at [[0.1, 0.2]]",
         'Thought: maybe {"action": "left_click", "coordinate": [0.1, 0.2]}',
         "Previous action: click(0.1, 0.2)",
+        "Previous: click(0.1, 0.2)",
     ],
 )
 def test_what_stands_in_a_thoughts_own_line_is_no_action(text: str) -> None:
