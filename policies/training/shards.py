@@ -60,9 +60,18 @@ def read_shard(path: Path) -> Iterator[Screen]:
                 if member.name.endswith(".webp"):
                     picture = content.read()
                 else:
-                    yield _of_data(json.loads(content.read()), picture)
+                    yield screen_of(picture, content.read())
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as exc:
         raise UsageError(f"{path} is no shard of screens: {exc}: make it again with foveate data make") from exc
+
+
+def screen_of(picture: bytes, text: bytes) -> Screen:
+    """Make a screen of its two files.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: If they are broken.
+    """
+    return _of_data(json.loads(text), picture)
 
 
 def shards_in(folder: Path) -> tuple[Path, ...]:

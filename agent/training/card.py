@@ -1,0 +1,144 @@
+"""The model card: a template filled with what the run wrote down, and with the figures that were measured afterwards.
+
+``python -m foveate.agent.training.card --model DIR --figures FILE.json`` fills it again, with the file that
+``foveate eval --out`` wrote; the run itself lies beside the weights, in ``training.json``.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from foveate.actions.errors import UsageError
+from foveate.agent.training.progress import clock
+
+RUN: Final = "training.json"
+"""What the run wrote down, in the checkpoint's folder."""
+
+CARD: Final = "README.md"
+BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
+"""Around what is measured; what a person writes outside the markers of a card stays when it is filled again."""
+
+_NOT_YET: Final = "Not measured yet: `foveate eval tiny --model DIR --out FILE.json`."
+
+
+def write_card(folder: Path, figures: Path | None = None) -> Path:
+    """Write the card of a checkpoint that training wrote, or fill the one that is there again.
+
+    Args:
+        folder: The checkpoint's, with ``training.json``.
+        figures: What ``foveate eval`` measured; None says that nothing was measured yet.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        UsageError: If the run's file or the figures cannot be read.
+    """
+    run = _read(folder / RUN)
+    measured = _NOT_YET if figures is None else figures_table(_read(figures))
+    section = f"{BEGIN}\n{measured}\n\n{_trained(run)}\n{END}"
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    if BEGIN in text and END in text:
+        before, rest = text.split(BEGIN, 1)
+        text = before + section + rest.split(END, 1)[1]
+    else:
+        template = (files("foveate.agent.training") / "card.md").read_text(encoding="utf-8")
+        text = template.format(**_facts(folder, run), figures=section)
+    card.write_text(text, encoding="utf-8")
+    return card
+
+
+def figures_table(figures: Mapping[str, Any]) -> str:
+    """Write shares with their intervals as a table, wherever in the figures they stand.
+
+    Args:
+        figures: As ``foveate eval`` writes them: tallies (``right``, ``of``, ``wilson95``) at any depth, and the median
+            milliseconds of each suite.
+    """
+    rows = [
+        f"| {' / '.join(path).replace('_', ' ')} | {tally['right']} of {tally['of']} | {_percent(tally)} |"
+        for path, tally in _tallies(figures.get("suites", figures))
+    ]
+    table = "\n".join(["| measured | right | share (95 % interval) |", "|---|---|---|", *rows])
+    times = [
+        f"- {name}: " + ", ".join(f"{phase} {value:g}" for phase, value in suite["median_ms"].items())
+        for name, suite in figures.get("suites", {}).items()
+        if suite.get("median_ms")
+    ]
+    return "\n".join([table, "", "Median milliseconds a step:", "", *times]) if times else table
+
+
+def _tallies(value: Any, path: tuple[str, ...] = ()) -> Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if isinstance(value, dict):
+        if {"right", "of", "wilson95"} <= set(value):
+            return [(path, value)]
+        return [found for name, one in value.items() for found in _tallies(one, (*path, str(name)))]
+    if isinstance(value, list):
+        return [found for at, one in enumerate(value) for found in _tallies(one, (*path, str(at + 1)))]
+    return []
+
+
+def _percent(tally: Mapping[str, Any]) -> str:
+    low, high = tally["wilson95"]
+    share = tally["hits"] / tally["of"] if tally["of"] else 0.0
+    return f"**{share:.0%}** ({low:.0%} to {high:.0%})"
+
+
+def _trained(run: Mapping[str, Any]) -> str:
+    """Write the table of the stages."""
+    lines = [
+        "| stage | screens | answers | time | a second | right on held-out screens at its end |",
+        "|---|---|---|---|---|---|",
+    ]
+    for stage in run["stages"]:
+        seconds = max(float(stage["seconds"]), 1e-9)
+        held = ", ".join(f"{name} {value:.0%}" for name, value in stage["measured"].items())
+        pace = f"{stage['pages'] / seconds:.1f} screens, {stage['answers'] / seconds:.1f} answers"
+        gate = "" if stage["gate"] is None else f" (gate {stage['gate']})"
+        counts = f"{stage['pages']:,} | {stage['answers']:,} | {clock(seconds)}"
+        lines.append(f"| {stage['name']} | {counts} | {pace} | {held}{gate} |")
+    return "\n".join(lines) + f"\n\nTrained on {run['machine']}. ![Curves](curves.png)"
+
+
+def _facts(folder: Path, run: Mapping[str, Any]) -> dict[str, str]:
+    shape = run["shape"]
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6
+    return {
+        "parameters": f"{run['parameters'] / 1e6:.1f} million",
+        "megabytes": f"{size:.1f}",
+        "tile": str(shape["tile"]),
+        "patch": str(shape["patch"]),
+        "tokens": str((shape["tile"] // shape["patch"] // 2) ** 2),
+        "vision": f"width {shape['vision_width']}, {shape['vision_layers']} layers",
+        "text": f"width {shape['text_width']}, {shape['text_layers']} layers",
+        "head": str(shape["head"]),
+        "config": str(run["config"]),
+        "begun": str(run["begun"]),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"{path} cannot be read: {exc}: the card needs it") from exc
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds no JSON object: the card needs one")
+    return data
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write or fill the card of a checkpoint."""
+    parser = argparse.ArgumentParser(description="Write the card of a checkpoint that foveate train wrote.")
+    parser.add_argument("--model", type=Path, required=True, help="the checkpoint's folder, with training.json")
+    parser.add_argument("--figures", type=Path, default=None, help="what foveate eval --out wrote")
+    chosen = parser.parse_args(arguments)
+    write_card(chosen.model, chosen.figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""One training run of the command line: settings, folder, model and screens put together, signals, what is written."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from foveate.actions.errors import FoveateError, MissingDependency, TrainingError, UsageError
+from foveate.agent.bench import machine
+from foveate.agent.training.card import RUN, write_card
+from foveate.agent.training.curves import draw_curves
+from foveate.agent.training.progress import TrainingView
+from foveate.policies.training.settings import Settings
+from foveate.policies.training.settings_file import read_settings
+
+if TYPE_CHECKING:
+    from foveate.policies.training.sft import Begun, Outcome, Training
+
+CURVES = "curves.png"
+"""Name of the picture, in the work folder and beside the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line asks for.
+
+    Attributes:
+        config: A TOML file, or the name of one that comes with the package.
+        work: Where state, log and curves lie.
+        out: Where the checkpoint goes when training is complete.
+        init: The checkpoint to begin with; None is random weights.
+        resume: Go on from the state in the work folder.
+        device: ``cpu`` or ``cuda``; None is a GPU where there is one.
+    """
+
+    config: str
+    work: Path
+    out: Path
+    init: str | None = None
+    resume: bool = False
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How it ended.
+
+    Attributes:
+        outcome: ``completed``, or ``gate missed``.
+        model: The folder of the checkpoint.
+        stages: What each stage came to.
+    """
+
+    outcome: "Outcome"
+    model: Path
+    stages: tuple[Mapping[str, Any], ...]
+
+
+def begin(order: Order, console: Console) -> Ended:
+    """Train, or go on.
+
+    Args:
+        order: What is asked for.
+        console: Where everything for people goes.
+
+    Raises:
+        KeyboardInterrupt: If it was interrupted; its state is saved.
+        FoveateError: If the order is wrong, or training cannot go on; the last good state and model are kept.
+    """
+    path = config_path(order.config)
+    settings = read_settings(path)
+    _need_torch()
+    if order.resume and order.init is not None:
+        raise UsageError("--resume and --init exclude each other: the state holds the weights: leave one out")
+    with _alone(order.work), _Stopping(console) as stopping:
+        view = _Curved(console, order.work)
+        training, begun = _prepared(order, settings, view, stopping)
+        (order.work / "config.toml").write_bytes(path.read_bytes())
+        try:
+            with view.running():
+                outcome = training.run()
+        except FoveateError:
+            console.print(_how_to_go_on(order), markup=False, soft_wrap=True)
+            raise
+        finally:
+            view.draw()
+        if outcome == "interrupted":
+            console.print(_how_to_go_on(order), markup=False, soft_wrap=True)
+            raise KeyboardInterrupt
+        stages = tuple(asdict(result) for result in training.results)
+        if outcome == "gate missed":
+            return Ended(outcome, order.work / "last", stages)
+        training.write(order.out)
+        _describe(order, settings, training, begun)
+    return Ended(outcome, order.out, stages)
+
+
+def config_path(name: str) -> Path:
+    """Find a configuration: a file, or one that comes with the package.
+
+    Raises:
+        UsageError: If there is neither.
+    """
+    bundled = Path(str(files("foveate.agent.training") / "configs"))
+    if Path(name).is_file():
+        return Path(name)
+    known = {path.stem: path for path in sorted(bundled.glob("*.toml"))}
+    if name in known:
+        return known[name]
+    raise UsageError(f"--config {name}: there is no such file: give a TOML file, or one of {', '.join(known)}")
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
+    except ImportError as exc:
+        raise MissingDependency("training", "pip install 'foveate[torch]'") from exc
+
+
+def _prepared(
+    order: Order, settings: Settings, view: TrainingView, stopping: "_Stopping"
+) -> tuple["Training", "Begun"]:
+    """Make the run, with its state loaded where it goes on."""
+    import torch
+
+    from foveate.agent.training.supply import supply_of
+    from foveate.policies.engines.torch_loading import device_named
+    from foveate.policies.training.architecture import Shape, new_model
+    from foveate.policies.training.learning import Learner
+    from foveate.policies.training.sft import STATE, Begun, Training
+    from foveate.policies.training.starting import fresh, given
+    from foveate.policies.training.states import read_state
+
+    device = device_named(order.device or "auto").type
+    torch.set_num_threads(settings.run.threads or len(os.sched_getaffinity(0)))
+    state: dict[str, Any] | None = None
+    if order.resume:
+        state = read_state(order.work / STATE)
+        begun = Begun(**state["begun"])
+        model = new_model(Shape(**begun.shape), seed=settings.seed)
+    else:
+        if (order.work / STATE).exists():
+            raise UsageError(f"{order.work} holds a state: go on with --resume, or begin in another --work folder")
+        shape, seed = settings.shape, settings.seed
+        start = fresh(shape, seed=seed) if order.init is None else given(order.init, shape, seed=seed)
+        if start.new_tokens:
+            view.says(f"--init {order.init} does not know {start.new_tokens} of the tokens: they are learned anew")
+        begun, model = Begun(asdict(start.shape), order.init), start.model
+    supply = supply_of(settings, order.work, tile=begun.shape["tile"], say=view.says)
+    if settings.run.compile and device == "cpu":
+        view.says("run.compile is left out: it is for --device cuda")
+    learner = Learner(model, settings.optimiser, device=device, seed=settings.seed, compiled=settings.run.compile)
+    training = Training(settings, learner, supply, begun, order.work, listener=view, stop=stopping.asked)
+    if state is not None:
+        training.resume(state)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            (order.work / "log.jsonl").unlink()
+    return training, begun
+
+
+def _describe(order: Order, settings: Settings, training: "Training", begun: "Begun") -> None:
+    """Write card, curves and the run's own figures beside the weights."""
+    run = {
+        "config": order.config,
+        "begun": f"random weights (seed {settings.seed})" if begun.given is None else f"the weights of {begun.given}",
+        "shape": dict(begun.shape),
+        "parameters": training.parameters,
+        "machine": "{cores} cores of {cpu}".format_map(machine()) + (f", {training.gpu}" if training.gpu else ""),
+        "stages": [asdict(result) for result in training.results],
+        "settings": settings.model_dump(mode="json", exclude_none=True),
+    }
+    try:
+        (order.out / RUN).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        (order.out / CURVES).write_bytes((order.work / CURVES).read_bytes())
+        write_card(order.out)
+    except OSError as exc:
+        raise TrainingError(
+            f"the card in {order.out} cannot be written: {exc.strerror or exc}: make room there"
+        ) from exc
+
+
+def _how_to_go_on(order: Order) -> str:
+    command = f"foveate train sft --config {order.config} --work {order.work} --out {order.out} --resume"
+    if not (order.work / "state.pt").exists():
+        return f"Nothing was saved in {order.work} yet: begin again without --resume."
+    last = order.work / "last"
+    beside = f"; with another configuration, from its weights: --init {last}" if last.exists() else ""
+    return f"The state of the last good step is kept. Go on with: {command}{beside}"
+
+
+class _Curved(TrainingView):
+    """The view, which draws the curves after every measure."""
+
+    def __init__(self, console: Console, work: Path) -> None:
+        super().__init__(console)
+        self._work = work
+
+    def measures(self, line: Mapping[str, Any]) -> None:
+        """Say what is right, and draw."""
+        super().measures(line)
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw what the log holds; where there is no room for the picture, training goes on without it."""
+        from foveate.policies.training.states import read_log
+
+        lines = read_log(self._work / "log.jsonl")
+        if lines:
+            with contextlib.suppress(OSError):
+                draw_curves(lines, self._work / CURVES)
+
+
+class _Stopping:
+    """Turns the first Ctrl-C, or SIGTERM, into what training asks between steps; a second one ends it at once."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._asked = console, False
+        self._before: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        """Tell whether training is to stop."""
+        return self._asked
+
+    def __enter__(self) -> "_Stopping":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        self._console.print("Stopping after the step in flight; once more stops at once.")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep the work folder to one run.
+
+    Raises:
+        UsageError: If another one has it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as exc:
+        raise UsageError(f"--work {folder} cannot be used: {exc.strerror or exc}: give another folder") from exc
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise UsageError(f"--work {folder}: another run is training there: wait for it, or give another") from exc
+        yield

@@ -1,0 +1,189 @@
+"""Batches without end, each a function of its number alone: so a run that goes on sees what an unbroken one would.
+
+Processes make them ahead, in order, whatever their number; an error in one of them arrives as itself.
+"""
+
+import itertools
+import random
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from foveate.actions.errors import FoveateError, TrainingError, UsageError
+from foveate.policies.training.architecture import Shape
+from foveate.policies.training.packing import Batch, pack
+from foveate.policies.training.screens import Screen
+from foveate.policies.training.settings import RunSettings
+
+_WAIT_S = 600.0
+_SHARED = Path("/dev/shm")  # noqa: S108 - where processes hand each other tensors on Linux
+
+
+class Wanted(NamedTuple):
+    """What screens are to be asked.
+
+    Attributes:
+        questions: How many a screen, as far as it has so many; 0 is none.
+        mode: What a screen without questions of its own is asked; sources know what it means.
+    """
+
+    questions: int
+    mode: str = "act"
+
+
+class Source(Protocol):
+    """Gives screens; is copied into each process that makes batches."""
+
+    def screen(self, number: int, rng: random.Random, wanted: Wanted) -> Screen:
+        """Give the screen of a number: the same for the same number and the same ``rng``.
+
+        Args:
+            number: Counts all screens of the run, those of other sources too.
+            rng: Decides everything that is drawn by lot.
+            wanted: What it is to be asked.
+
+        Raises:
+            UsageError: If what it reads is broken.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Portion:
+    """A batch, and how much it is.
+
+    Attributes:
+        batch: The tensors.
+        pages: Screens.
+        answers: Questions that are answered, of all its screens.
+    """
+
+    batch: Batch
+    pages: int
+    answers: int
+
+    def pin_memory(self) -> "Portion":
+        """Move it to where a GPU fetches it by itself; torch's loader calls this."""
+        pinned: dict[str, Any] = {one.name: getattr(self.batch, one.name).pin_memory() for one in fields(self.batch)}
+        return Portion(type(self.batch)(**pinned), self.pages, self.answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    message: str
+
+
+class Stream(Dataset["Portion | _Failed"]):
+    """The batches of a stage, by step.
+
+    Args:
+        sources: By name.
+        shares: How often each is drawn from, by name; those that are missing never.
+        seed: Whatever makes two streams differ.
+        first: Number of the first screen.
+        pages: Screens a batch.
+        wanted: What screens are to be asked.
+        shape: The model's sizes.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], shares: Mapping[str, float], *, seed: str, first: int, pages: int,
+        wanted: Wanted, shape: Shape,
+    ) -> None:  # fmt: skip
+        self._sources = [sources[name] for name in shares]
+        self._shares = list(itertools.accumulate(shares.values()))
+        self._seed, self._first, self._pages, self._wanted, self._shape = seed, first, pages, wanted, shape
+
+    def portion(self, step: int) -> Portion:
+        """Make the batch of a step.
+
+        Raises:
+            UsageError: If what is read for it is broken.
+        """
+        screens = [self._screen(self._first + step * self._pages + at) for at in range(self._pages)]
+        return Portion(pack(screens, self._shape), len(screens), sum(len(screen.questions) for screen in screens))
+
+    def __getitem__(self, step: int) -> "Portion | _Failed":
+        """Make the batch of a step; an error is handed over as data, for another process could not raise it."""
+        try:
+            return self.portion(step)
+        except FoveateError as exc:
+            return _Failed(str(exc))
+
+    def _screen(self, number: int) -> Screen:
+        rng = random.Random(f"{self._seed}/{number}")  # noqa: S311 - drawing, not secrets
+        (source,) = rng.choices(self._sources, cum_weights=self._shares)
+        return source.screen(number, rng, self._wanted)
+
+
+def batches(
+    stream: Stream, steps: Sequence[int] | Iterator[int], run: RunSettings, *, pinned: bool = False
+) -> Iterator[Portion]:
+    """Give the batches of some steps, made ahead by other processes.
+
+    Args:
+        stream: Makes them.
+        steps: Which, in order; may be without end.
+        run: How many processes, and how far ahead.
+        pinned: Put them where a GPU fetches them by itself.
+
+    Raises:
+        UsageError: If what is read for one is broken.
+        TrainingError: If a process that makes them dies or is stuck.
+    """
+    loader = DataLoader(
+        stream, batch_size=None, sampler=steps, num_workers=run.workers, collate_fn=_as_it_is, pin_memory=pinned,
+        prefetch_factor=run.prefetch if run.workers else None, worker_init_fn=_begin_quietly,
+        timeout=_WAIT_S if run.workers else 0,
+    )  # fmt: skip
+    try:
+        for given in loader:
+            if isinstance(given, _Failed):
+                raise UsageError(given.message)
+            yield given
+    except RuntimeError as exc:
+        if "DataLoader" not in str(exc):
+            raise
+        raise TrainingError(
+            f"a process that makes batches failed: {str(exc).splitlines()[0]}: there may be too little memory for "
+            f"run.workers = {run.workers} with run.prefetch = {run.prefetch}: lower them"
+        ) from exc
+
+
+def check_room(stream: Stream, run: RunSettings) -> None:
+    """See whether the batches that are made ahead find room where processes hand them over.
+
+    Raises:
+        UsageError: If they do not; a process that runs out of it is killed without a word.
+    """
+    if not run.workers or not _SHARED.is_dir():
+        return
+    batch = stream.portion(0).batch
+    size = sum(_bytes(getattr(batch, one.name)) for one in fields(batch))
+    needed, free = size * run.workers * (run.prefetch + 1), shutil.disk_usage(_SHARED).free
+    if needed > free:
+        raise UsageError(
+            f"run.workers = {run.workers} with run.prefetch = {run.prefetch} needs {needed >> 20} MiB in {_SHARED}, "
+            f"which has {free >> 20}: lower them, or run.workers = 0"
+        )
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _as_it_is(portion: Any) -> Any:
+    return portion
+
+
+def _begin_quietly(number: int) -> None:
+    """Leave Ctrl-C to the process that trains, and the processors to one thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
