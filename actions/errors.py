@@ -137,3 +137,7 @@ class MissingDependency(FoveateError):
         super().__init__(f"{what} needs: {remedy}")
         self.what = what
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type["MissingDependency"], tuple[str, str]]:
+        """Let it cross from one process to another."""
+        return type(self), (self.what, self.remedy)

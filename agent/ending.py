@@ -171,6 +171,9 @@ def _ended(command: Callable[[], object], args: Sequence[str], people: Console) 
         return _without_result(args, "error", type(exc).__name__, FAILED)
     if isinstance(given, Ending):
         return given
+    if given == INTERRUPTED:  # what typer makes of Ctrl-C
+        people.print("Interrupted.")
+        return _without_result(args, "interrupted", "person", INTERRUPTED)
     code = given if isinstance(given, int) else SUCCESS  # --help and --version
     return _without_result(args, "success" if code == SUCCESS else "error", "done", code)
 

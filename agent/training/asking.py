@@ -147,7 +147,9 @@ def value(rng: random.Random, screen: Screen, names: Names) -> Question | None:
     element = screen.elements[rng.choice(names.telling)]
     name, facts = phrases.said(rng, element.name), element.facts
     if element.role in ("checkbox", "switch"):
-        return _answered(rng, rng.choice(phrases.STATE).format(n=name), "yes" if facts.get("state") == "on" else "no")
+        return _answered(
+            rng, rng.choice(phrases.STATE[element.role]).format(n=name), "yes" if facts.get("state") == "on" else "no"
+        )
     templates = {"field": phrases.FIELD_VALUE, "select": phrases.CHOSEN}.get(element.role, phrases.VALUE)
     templates = phrases.VALUE_OF_ROW if "row" in facts else templates
     return _answered(rng, rng.choice(templates).format(n=name, r=facts.get("row", "")), facts["value"])

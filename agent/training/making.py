@@ -1,16 +1,19 @@
 """Make shards of drawn pages from seeds, in several processes, each with its own browser."""
 
 import multiprocessing
+import os
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Final
 
 from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.training.layouts import write_page
+from foveate.agent.training.markup import Page
 from foveate.agent.training.rendering import Renderer
 from foveate.agent.training.words import Split
 from foveate.policies.training.shards import write_shard
@@ -82,29 +85,58 @@ def make(todo: Sequence[Order], *, workers: int, say: Callable[[str], None]) -> 
     if workers == 1:
         return _work(todo)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting = {pool.submit(_work, todo[number::workers]) for number in range(workers)}
-        total = [Made(0, 0, 0.0)]
-        seen: set[Path] = set()
-        while waiting:
-            ended, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
-            for path in [order.path for order in todo if order.path not in seen and order.path.exists()]:
-                seen.add(path)
-                say(f"{path.name}: {len(seen)} of {len(todo)} shards")
-            try:
-                total += [future.result() for future in ended]
-            except BrokenProcessPool as exc:
-                raise BrowserCrashed(
-                    "a process that draws pages died: is there enough memory? Use --workers 1"
-                ) from exc
+    stop = context.Event()
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(stop,)) as pool:
+        try:
+            total = _gather([pool.submit(_work, todo[number::workers]) for number in range(workers)], todo, say)
+        except BrokenProcessPool as exc:
+            raise BrowserCrashed("a process that draws pages died: is there enough memory? Use --workers 1") from exc
+        finally:
+            stop.set()  # after Ctrl-C, or where one of them failed, the others have nothing to go on for
     return Made(sum(one.screens for one in total), sum(one.size for one in total), max(one.seconds for one in total))
+
+
+def _gather(working: "list[Future[Made]]", todo: Sequence[Order], say: Callable[[str], None]) -> list[Made]:
+    """Wait for all workers, and say which shards are there."""
+    waiting, seen = set(working), set[Path]()
+    while waiting:
+        ended, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        for path in [order.path for order in todo if order.path not in seen and order.path.exists()]:
+            seen.add(path)
+            say(f"{path.name}: {len(seen)} of {len(todo)} shards")
+        for future in ended:
+            future.result()
+    return [future.result() for future in working]
+
+
+class _Stopped(BaseException):
+    """Ends a worker in the middle of a shard."""
+
+
+_stop: Event | None = None
+"""Set where this process is a worker that is to stop."""
+
+
+def _begin(stop: Event) -> None:
+    """Begin a worker, in a process group of its own: Ctrl-C reaches the first process alone, which stops the others."""
+    global _stop
+    _stop = stop
+    os.setpgid(0, 0)
+
+
+def _pages(order: Order, parent: int) -> Iterator[Page]:
+    for seed in order.seeds:
+        if _stop is not None and (_stop.is_set() or os.getppid() != parent):
+            raise _Stopped
+        yield write_page(seed, order.split)
 
 
 def _work(todo: Sequence[Order]) -> Made:
     screens = size = 0
+    parent = os.getppid()
     with Renderer(browser=todo[0].browser) as renderer:
         begun = time.monotonic()
         for order in todo:
-            screens += write_shard(order.path, renderer.draw(write_page(seed, order.split) for seed in order.seeds))
+            screens += write_shard(order.path, renderer.draw(_pages(order, parent)))
             size += order.path.stat().st_size
         return Made(screens, size, time.monotonic() - begun)

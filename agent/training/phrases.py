@@ -133,7 +133,10 @@ PLACE: Final = (
     "What is written at {x} {y}?",
     "Say the word at {x} {y}",
 )  # fmt: skip
-STATE: Final = ("Is {n} ticked?", "Is {n} on?", "Is {n} switched on?", "Is {n} checked?")
+STATE: Final[Mapping[str, tuple[str, ...]]] = {
+    "checkbox": ("Is {n} ticked?", "Is {n} checked?", "Is there a tick at {n}?"),
+    "switch": ("Is {n} on?", "Is {n} switched on?", "Is {n} turned on?"),
+}
 
 
 def said(rng: random.Random, name: str) -> str:

@@ -42,14 +42,15 @@
 
   // Where the middle of a font's letters lies below the top of its line, between capitals' and small letters' middles.
   const pen = document.createElement("canvas").getContext("2d"), known = new Map();
-  const middleOf = style => {
-    const key = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
-    if (!known.has(key)) {
-      pen.font = key;
+  const middleOf = (style, ratio) => {
+    const face = `${style.fontStyle} ${style.fontWeight} 1000px ${style.fontFamily}`;
+    if (!known.has(face)) {
+      pen.font = face;
       const line = pen.measureText("x"), high = pen.measureText("H").actualBoundingBoxAscent;
-      known.set(key, [line.fontBoundingBoxAscent - (line.actualBoundingBoxAscent + high) / 4, parseFloat(style.fontSize)]);
+      known.set(face, [line.fontBoundingBoxAscent / 1000, (line.actualBoundingBoxAscent + high) / 4000]);
     }
-    return known.get(key);
+    const [ascent, middle] = known.get(face), size = parseFloat(style.fontSize);
+    return [Math.round(ascent * size * ratio) / ratio - middle * size, size];  // lines begin on device pixels
   };
 
   const ownersOf = (node, own) => {
@@ -66,7 +67,7 @@
 
   const gather = (doc, owner, chars, clip, owners) => {
     // chars: [character, left, top, right, bottom] in order; blanks have the character " ".
-    const [middle, size] = middleOf(doc.defaultView.getComputedStyle(owner));
+    const view = doc.defaultView, [middle, size] = middleOf(view.getComputedStyle(owner), view.devicePixelRatio);
     let run = null, gap = false;
     const close = () => { if (run && run.glyphs.length) runs.push(run); run = null; gap = false; };
     for (const [char, left, up, right] of chars) {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from PIL import Image as Pillow
 
-from foveate.actions.errors import MissingDependency
+from foveate.actions.errors import BrowserCrashed, MissingDependency
 from foveate.agent.training.markup import Page
 from foveate.envs.base import Image
 from foveate.envs.chromium import QUIET_FLAGS, find_chromium, sandbox_flags
@@ -36,6 +36,11 @@ _FRAMES = (
 )
 
 
+_SPECIMEN = "<body style=\"font:16px '{}'\">Specimen</body>"
+
+_FONT_PACKAGES = "apt install fonts-dejavu fonts-liberation fonts-liberation-sans-narrow, or what has it elsewhere"
+
+
 class Renderer:
     """A Chromium that draws pages; use it in a ``with`` block.
 
@@ -54,12 +59,15 @@ class Renderer:
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._session: CDPSession | None = None
+        self._known: set[str] = set()
 
     def __enter__(self) -> Self:
         """Start the browser.
 
         Raises:
             MissingDependency: If Playwright or a Chromium is missing.
+            UsageError: If the program named is none.
+            BrowserCrashed: If it does not start.
         """
         try:
             from playwright.sync_api import sync_playwright
@@ -88,11 +96,16 @@ class Renderer:
         self._playwright = self._browser = self._session = None
 
     def _start(self, playwright: "Playwright") -> None:
+        from playwright.sync_api import Error
+
         program = find_chromium(self._program, playwright.chromium.executable_path)
         scale = f"--force-device-scale-factor={self.scale:g}"
-        self._browser = playwright.chromium.launch(
-            executable_path=program, args=[*QUIET_FLAGS, *sandbox_flags(), scale]
-        )
+        try:
+            self._browser = playwright.chromium.launch(
+                executable_path=program, args=[*QUIET_FLAGS, *sandbox_flags(), scale]
+            )
+        except Error as exc:
+            raise BrowserCrashed(f"{program} did not start: {str(exc).splitlines()[0]}") from exc
         whole = self.side * self.across
         page = self._browser.new_page(viewport={"width": whole, "height": whole}, device_scale_factor=self.scale)
         frames = "".join(
@@ -103,6 +116,8 @@ class Renderer:
         page.set_content(_FRAMES.format(side=self.side, frames=frames))
         page.evaluate(Path(__file__).with_name("reading.js").read_text(encoding="utf-8"))
         self._session = page.context.new_cdp_session(page)
+        self._send("DOM.enable", {})
+        self._send("CSS.enable", {})
 
     def draw(self, pages: Iterable[Page]) -> Iterator[Screen]:
         """Draw pages, in their order.
@@ -112,18 +127,48 @@ class Renderer:
 
         Yields:
             A screen a page, its picture uint8 RGB (side, side, 3) in device pixels, without questions.
+
+        Raises:
+            MissingDependency: If a page's font is not installed.
+            BrowserCrashed: If the browser dies.
         """
         waiting = iter(pages)
         while some := tuple(islice(waiting, self.across**2)):
+            self._check_fonts(some)
             found = self._read(some)
             pictures = self._capture(len(some))
             for page, said, picture in zip(some, found, pictures, strict=True):
                 yield _screen(page, said, picture, self.side)
 
+    def fonts(self, page: Page) -> set[str]:
+        """Give the families of all fonts that a page is really drawn in."""
+        self._read((page,))
+        root = self._send("DOM.getDocument", {"depth": -1, "pierce": True})["root"]
+        frame = next(node for node in _below(root) if node["nodeName"] == "IFRAME")
+        holders = {node["parentId"] for node in _below(frame["contentDocument"]) if node["nodeName"] == "#text"}
+        answers = [self._send("CSS.getPlatformFontsForNode", {"nodeId": holder}) for holder in sorted(holders)]
+        return {font["familyName"] for answer in answers for font in answer["fonts"]}
+
+    def _check_fonts(self, pages: Sequence[Page]) -> None:
+        """See to it that each page's font is there: another in its place would not be what the page says.
+
+        Raises:
+            MissingDependency: If it is not.
+        """
+        for font in {page.facts.get("font", "") for page in pages} - self._known:
+            if font and self.fonts(Page(_SPECIMEN.format(font), (), 0.0, {})) != {font}:
+                raise MissingDependency(f"the font {font}", _FONT_PACKAGES)
+            self._known.add(font)
+
     def _send(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:
             raise RuntimeError("the renderer is closed: use it in a with block")
-        answer: dict[str, Any] = self._session.send(method, params)
+        from playwright.sync_api import Error
+
+        try:
+            answer: dict[str, Any] = self._session.send(method, params)
+        except Error as exc:
+            raise BrowserCrashed(f"the browser that draws pages is gone: {str(exc).splitlines()[0]}") from exc
         return answer
 
     def _read(self, pages: Sequence[Page]) -> list[dict[str, Any]]:
@@ -152,6 +197,13 @@ _TABLE = (np.round(np.arange(256) / 255 * (_SHADES - 1)) * 255 / (_SHADES - 1)).
 
 def _fewer_shades(picture: Image) -> Image:
     return _TABLE[picture]
+
+
+def _below(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Walk a tree of nodes, those that fields are made of too."""
+    yield node
+    for child in (*node.get("children", ()), *node.get("shadowRoots", ())):
+        yield from _below(child)
 
 
 def _screen(page: Page, found: Mapping[str, Any], picture: Image, side: int) -> Screen:

@@ -251,7 +251,7 @@ class Vocabulary:
         value = f"{rng.choice((rng.uniform(0.5, 20), rng.uniform(5, 900), rng.uniform(100, 4000))):.2f}"
         comma = value.replace(".", ",")
         return rng.choice(
-            (f"${value}", f"£{value}", f"{comma} €", f"€{value}", f"{comma} zł", f"{comma} kr", f"₺{comma}")
+            (f"${value}", f"£{value}", f"{comma} €", f"€{value}", f"{comma} zł", f"{comma} kr", f"{comma} TL")
         )
 
     def date(self) -> str:

@@ -4,6 +4,7 @@ Fractions are written as whole numbers of ten-thousandths. A shard is written be
 is complete, so that an interrupted run leaves no half shard.
 """
 
+import contextlib
 import io
 import json
 import tarfile
@@ -29,18 +30,32 @@ def write_shard(path: Path, screens: Iterable[Screen]) -> int:
 
     Returns:
         How many there were.
+
+    Raises:
+        UsageError: If it cannot be written: no room, or not allowed there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        count = _write(part, screens)
+        part.replace(path)
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be written: {exc.strerror or exc}: free space or choose a folder") from exc
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    return count
+
+
+def _write(part: Path, screens: Iterable[Screen]) -> int:
     count = 0
     with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
         for screen in screens:
             picture = io.BytesIO()
-            Pillow.fromarray(screen.image).save(picture, "WEBP", lossless=True, quality=20, method=1)
+            Pillow.fromarray(screen.image).save(picture, "WEBP", lossless=True, quality=50, method=1)
             _add(tar, f"{count:06d}.webp", picture.getvalue())
             _add(tar, f"{count:06d}.json", json.dumps(_as_data(screen), separators=(",", ":")).encode())
             count += 1
-    part.replace(path)
     return count
 
 
