@@ -24,7 +24,7 @@ FIELDS: Final = tuple(
     contact country county coupon course currency date department description destination district driver duration
     email employer event family father fax floor forename function gender grade guest height home hotel income
     initials invoice job keyword language length lesson login material message middle mobile model mother motto name
-    nationality nickname note number occupation office order organisation owner parcel passport password phone plate
+    nationality nickname note number occupation office order organisation owner parcel password phone plate
     postcode price prefix product profession project province quantity question reason recipient reference region
     remark room salary school seat sender serial size state station street subject suffix suburb supplier surname task
     team telephone title topic town trade user username vehicle village voucher website weight width year
@@ -38,46 +38,46 @@ THINGS: Final = tuple(
     backpack badge bagel bakery balance ball balloon bamboo banana bandage bank banner barley barrel basil basket
     battery beach beans bearing beetroot belt bench berries bicycle billing biscuit blanket blender blueprint board boat
     bolts book boots bottle bowl bracelet branch brass bread bridge broccoli broom brush bucket buckle bulb bundle
-    butter button cabbage cabin cable cactus cake calendar camera camping candle canvas carbon card cargo carpet carrot
-    case cashew castle catalogue ceiling celery cellar cement cereal chain chair chalk channel charger chart cheese
-    cherry chest chicken chimney chisel chocolate cider cinema cinnamon circle clamp classic clay clinic clock cloth
-    clover coach coal coast coat cocoa coconut coffee coin collar colony column comedy comet compass compost concert
+    button cabbage cabin cable cactus cake calendar camera camping candle canvas carbon card cargo carpet carrot
+    case cashew castle catalogue ceiling celery cellar cement cereal chain chalk channel charger chart cheese
+    cherry chest chicken chimney chisel chocolate cider cinnamon circle clamp classic clay clinic clock cloth
+    clover coach coal coast coat cocoa coconut coin collar colony column comedy comet compass compost concert
     contract cookie copper coral corn corner cotton couch council cousin cradle crane crayon cream crew cricket crown
-    cucumber cupboard currant curtain cushion cycle dairy dance danger dashboard data deck deer dentist desert design
+    cucumber cupboard currant curtain cushion cycle dairy dance danger dashboard data deck deer desert design
     desk dessert diary digest dinner dishes display doctor document dolphin donkey door dragon drawer dress drill
-    drum duck dust eagle earth east editor eggs elbow electric elephant engine envelope eraser estate evening exam
+    drum duck dust eagle earth east editor elbow electric elephant engine envelope eraser estate evening exam
     exercise fabric factory falcon family farm fashion feather fence fennel ferry festival fever fiction fig finance
     finger fireplace fish flag flame flannel flask flavour fleet flight flour flower flute foam fog folder forecast
     forest forge fork fossil fountain fox frame freight fridge frost fruit fuel funnel furnace future galaxy gallery
     garage garden garlic garnet gasket gate gear general ginger glass globe glove glue goat goggles gold goose grain
     granite grape gravel gravy grill guitar gutter hall hammer harbour harvest hazelnut headset heater helmet herbs
-    history hockey hollow honey hook horizon horse hospital hostel hotel hummus icicle index infant ink insect
+    history hockey hollow hook horizon horse hospital hostel hotel hummus icicle index infant ink insect
     insurance invoice iris iron island ivory jacket jam jasmine jelly jewel journal journey juice jungle juniper kayak
-    kernel kettle keyboard kidney kingdom kitchen kite kitten kiwi knife label ladder lagoon lamb lamp land lantern
+    kernel kettle keyboard kidney kingdom kitchen kite kitten kiwi knife label ladder lagoon lamb land
     laptop laser laundry lavender lawn leaf leather ledger legal lemon lens lentils lesson letter lettuce library
     licence lighthouse lime linen lion liquid lizard lobby lobster locker logic logo lunch lychee machine magazine
-    magnet mango manual maple marble margin market marmalade mask match meadow meal medal media medicine melon member
-    memo memory menu metal meteor milk mill mineral mint mirror mission mixer monitor month moon morning moss motor
+    magnet mango manual marble margin market marmalade mask match meadow meal medal media medicine melon member
+    memo memory menu metal meteor mill mineral mint mirror mission mixer monitor month moon morning moss motor
     mountain mouse movie museum mushroom music mustard napkin narrow nature nectar needle network news night noodles
-    north notebook nursery nutmeg oak oats ocean office olive onion opera orange orbit orchard organ outlet oven owl
+    north notebook nursery nutmeg oak oats ocean office olive onion opera orange orchard organ outlet oven owl
     oyster package paddle page paint palace palm pancake panel paper paprika parade parcel park parsley partner pasta
-    pastry path peach peanut pear pearl pebble pedal pencil pepper perfume petrol photo piano pickle picnic pigeon
+    pastry path peach peanut pear pearl pedal pencil pepper perfume petrol photo piano pickle picnic pigeon
     pillow pilot pine pipe pistachio pizza plain planet plank plant plate platform plum pocket poem police policy pond
     pony pool poplar poppy port portrait potato powder prawn prison prize profile project pudding pump pumpkin puzzle
     quarry quartz queen quiche quilt quinoa rabbit radar radiator radio radish raft rail rain raisin ramp ranch
-    raspberry receipt recipe record reef relay rent rescue resort rhubarb ribbon rice river road robot rocket roof
-    rope rose rubber ruby ruler saddle safety saffron sail salad salmon salt sand sandal sandwich satin sauce sauna
+    raspberry receipt recipe record reef relay rent rescue resort rhubarb ribbon river road robot rocket roof
+    rope rose rubber ruby ruler saddle safety sail salad salmon salt sand sandal sandwich satin sauce sauna
     scarf science scissors scooter screen season secret service sesame shampoo shed shelf shell shelter ship shirt
     shoes shore shovel shower silk silver singer skate sketch ski skirt sky slate sledge sleeve slipper smoke snack
-    snow soap soccer socks soda sofa soil solar soup south spade spice spider spinach sponge spoon sports spring
+    snow soap soccer socks soda sofa soil solar soup south spade spice spider sponge spoon sports spring
     square squash stable stadium stage stairs stamp star statue steam steel stone storm story stove straw strawberry
     street student studio sugar suitcase summary summer sunset support surgery swan sweater syrup table tablet tailor
     tank tape target tart tavern tea teapot team temple tennis tent terrace thermos thread thunder ticket tiger tile
     timber toast tofu tomato tools topaz torch tourist towel tower tractor traffic trail trailer tram travel tray
     treasure tree trousers truck trumpet tulip tuna tunnel turbine turkey turnip tutor umbrella uniform valley valve
-    vanilla vase vehicle velvet video village vinegar vineyard violin voyage waffle wagon wallet walnut wardrobe
-    warranty watch water wax weather weekend west whale wheat wheel whistle willow window winter wolf wood wool
-    workshop world yacht yarn yoghurt zebra zinc
+    vanilla vehicle velvet video village vinegar vineyard violin voyage waffle wagon wallet walnut wardrobe
+    warranty watch water wax weather weekend west whale wheat wheel whistle window winter wolf wood wool
+    workshop world yacht yarn zebra zinc
     """.split()  # noqa: SIM905
 )
 """Things that lists, tables and headings are about."""

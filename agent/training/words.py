@@ -29,7 +29,7 @@ COMMON: Final = tuple(
     about accept account address again album alert amount answer apply archive arrow article attach audio author
     average avatar background badge balance banner battery begin bell blank block blog blue board bold book border
     bottom branch bright brown browse budget build button cable camera canvas capital card carry castle catalog cell
-    centre chain change channel chapter chart chat choice circle city class clock close cloud code coffee colour column
+    centre chain change channel chapter chart chat choice circle city class clock close cloud code colour column
     comment common company compare confirm connect contact content copy corner country cover create credit cursor
     custom damage dark dash data debug deck default delete delta deny design detail device dialog digit direct display
     document dollar double download draft drive edge edit effect email empty enable engine enter entry error event
@@ -37,7 +37,7 @@ COMMON: Final = tuple(
     fixed flag flower folder follow font forest format forward frame free friend front full gallery game garden gate
     general gift give global glass gold good grade grand graph green grey grid group guest guide half hammer hand
     handle happy harbour header health heart height help hidden high hint history hold hotel house image import inbox
-    index inform input insert inside invite island item join jump junior keep kernel key kind kitchen label lamp
+    index inform input insert inside invite island item join jump junior keep kernel key kind kitchen label
     language large later launch layer layout learn leave left legal length letter level library light limit line link
     local lock logo long lower machine mail major manage map margin mark market master match maximum medium member
     memory merge message meter method middle minimum minor mirror mobile mode model module moment money monitor month
