@@ -1,0 +1,1 @@
+"""Oracles: policies that know the state of their world, for demonstrations and as a bound; never for use."""
