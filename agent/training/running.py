@@ -146,6 +146,8 @@ def _prepared(
     torch.set_num_threads(settings.run.threads or len(os.sched_getaffinity(0)))
     state: dict[str, Any] | None = None
     if order.resume:
+        if not (order.work / STATE).exists():
+            raise UsageError(f"--resume: {order.work} holds no state to go on from: leave --resume out to begin there")
         state = read_state(order.work / STATE)
         begun = Begun(**state["begun"])
         model = new_model(Shape(**begun.shape), seed=settings.seed)

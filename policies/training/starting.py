@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from foveate.actions.errors import CheckpointError
+from foveate.actions.errors import CheckpointError, UsageError
 from foveate.policies.engines.torch_loading import load_model, quiet
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.training.architecture import Shape, new_model
@@ -49,7 +49,8 @@ def given(model: str | Path, settings: ShapeSettings | None, *, seed: int) -> St
 
     Raises:
         ModelUnavailable: If there is no such checkpoint.
-        CheckpointError: If it is broken or of other sizes; names them.
+        CheckpointError: If it is broken.
+        UsageError: If it has other sizes; names them.
     """
     folder = checkpoints.find(model)
     found = checkpoints.check(folder)
@@ -61,7 +62,7 @@ def given(model: str | Path, settings: ShapeSettings | None, *, seed: int) -> St
             f"{name} {theirs[name]} and not {value}" for name, value in asdict(wanted).items() if theirs[name] != value
         ]
         if differ:
-            raise CheckpointError(
+            raise UsageError(
                 f"--init {model} does not fit the configuration's [shape]: it has {', '.join(differ)}: "
                 "leave [shape] out, or begin without --init"
             )

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytestmark = pytest.mark.torch
 
-from foveate.actions.errors import CheckpointError, TrainingError  # noqa: E402
+from foveate.actions.errors import TrainingError, UsageError  # noqa: E402
 from foveate.policies.training.architecture import Shape, new_model, write_checkpoint  # noqa: E402
 from foveate.policies.training.learning import Learner  # noqa: E402
 from foveate.policies.training.measuring import right_answers  # noqa: E402
@@ -222,6 +222,6 @@ def test_given_weights_of_other_sizes_are_refused_by_name(tmp_path: Path) -> Non
     write_checkpoint(tmp_path, new_model(TOY))
     wanted = ShapeSettings(**{**SIZES, "text_width": 64, "vision_layers": 2})
     with pytest.raises(
-        CheckpointError, match=r"it has vision_layers 1 and not 2, text_width 32 and not 64: leave \[shape\] out"
+        UsageError, match=r"it has vision_layers 1 and not 2, text_width 32 and not 64: leave \[shape\] out"
     ):
         given(tmp_path, wanted, seed=0)
