@@ -1,4 +1,4 @@
-"""The command line: ``foveate run``, ``view``, ``bench loop`` and ``doctor``."""
+"""The command line: ``foveate run``, ``view``, ``bench loop``, ``data``, ``train sft`` and ``doctor``."""
 
 import asyncio
 import sys
@@ -21,6 +21,7 @@ from foveate.agent.flags import limits_of, parse_viewport, record_folder
 from foveate.agent.live import LiveView
 from foveate.agent.record import to_json
 from foveate.agent.running import Person, run_agent
+from foveate.agent.train import train
 from foveate.envs.base import Env, Viewport
 from foveate.policies.base import Look, Policy
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 bench = typer.Typer(help="Measure foveate beside its peers, in one run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
+app.add_typer(train, name="train")
 
 people = Console(stderr=True, highlight=False)
 """Everything for people goes here; standard output is for results."""
