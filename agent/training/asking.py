@@ -66,8 +66,9 @@ def one_click(rng: random.Random, screen: Screen, names: Names) -> Question | No
     some = names.pressable if rng.random() < 0.4 else names.by_role[rng.choice(sorted(names.by_role))]
     index = rng.choice(some)
     element = screen.elements[index]
-    operation = operation_of(element)
-    question = Question(names.task(rng, element), operation, f"click({PLACE})", index)
+    task = names.task(rng, element)
+    operation = operation_of(element, task)
+    question = Question(task, operation, f"click({PLACE})", index)
     chance = rng.random()
     if chance < 0.03:  # it was tried, and nothing came of it
         return replace(question, operations=(operation,), notes=(_NOTHING,))
@@ -84,6 +85,22 @@ def clicked(rng: random.Random, screen: Screen, names: Names) -> Question | None
     if screen.elements[question.element].role not in _WITHOUT_TRACE:
         return None  # the screen would show it
     return Question(question.task, *FINISHED, operations=(question.operation,))
+
+
+def presses(rng: random.Random, screen: Screen, names: Names) -> Question | None:
+    """Ask for two or three presses that leave no trace on the screen, some of them done."""
+    able = [index for index in names.pressable if screen.elements[index].role in _WITHOUT_TRACE]
+    if len(able) < 2:
+        return None
+    chosen = rng.sample(able, min(len(able), rng.choice((2, 2, 3))))
+    step = rng.randint(0, len(chosen))
+    tasks = [names.task(rng, screen.elements[index]) for index in chosen]
+    task = phrases.joined(rng, tasks)
+    operations = [operation_of(screen.elements[index], one) for index, one in zip(chosen, tasks, strict=True)]
+    before = tuple(operations[:step])
+    if step == len(chosen):
+        return Question(task, *FINISHED, operations=before)
+    return Question(task, operations[step], f"click({PLACE})", chosen[step], before)
 
 
 def several(rng: random.Random, screen: Screen, names: Names) -> Question | None:
@@ -112,7 +129,7 @@ def _step(rng: random.Random, goals: Sequence[Goal]) -> Question | None:
 
 def word_at(rng: random.Random, screen: Screen, _: Names) -> Question | None:
     """Ask for the word that stands at a place."""
-    places = [found for text in screen.texts for found in words_of(text)]
+    places = [found for text in screen.texts for found in words_of(text) if any(map(str.isalnum, found[0]))]
     if not places:
         return None
     word, (x, y) = rng.choice(places)
@@ -215,7 +232,7 @@ def key(rng: random.Random, _: Screen, __: Names) -> Question | None:
 
 def wait(rng: random.Random, _: Screen, __: Names) -> Question | None:
     """Ask to let time pass."""
-    seconds = rng.randint(1, 9)
+    seconds = rng.randint(2, 9)
     task = rng.choice(("Wait {} seconds", "Wait for {} seconds", "Wait {} s", "Do nothing for {} seconds"))
     return _once(rng, task.format(seconds), f"Wait {seconds} seconds", f"wait(seconds={seconds})")
 
@@ -236,8 +253,8 @@ MODES: Final[Mapping[Mode, tuple[tuple[Asker, float], ...]]] = {
     "type": ((typing, 1),),
     "read": ((word_at, 1),),
     "act": (
-        (one_click, 54), (typing, 12), (several, 12), (word_at, 5), (value, 7), (absent, 6), (clicked, 3), (scroll, 2),
-        (key, 2), (wait, 1), (text, 2),
+        (one_click, 52), (typing, 12), (several, 11), (presses, 4), (word_at, 5), (value, 7), (absent, 6), (clicked, 3),
+        (scroll, 2), (key, 2), (wait, 1), (text, 2),
     ),
 }  # fmt: skip
 """What is asked in each mode, and how often."""

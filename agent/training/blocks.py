@@ -163,7 +163,7 @@ def times(sheet: Sheet) -> str:
 BLOCKS: Final[tuple[tuple[Callable[[Sheet], str], float], ...]] = (
     (heading, 6), (paragraph, 7), (buttons, 9), (links, 4), (tools, 5), (form, 10), (ticks, 6), (radios, 5),
     (delete_list, 6), (open_list, 6), (table, 6), (tabs, 5), (menu_bar, 3), (options, 4), (cards, 5), (facts, 6),
-    (steppers, 4), (sliders, 1), (chips, 3), (trail, 2), (pager, 3), (calendar, 2.5), (stars, 1.5), (folds, 3), (search, 4),
+    (steppers, 5), (sliders, 1), (chips, 3), (trail, 2), (pager, 3), (calendar, 3), (stars, 1.5), (folds, 3), (search, 4),
     (article, 4), (tiles, 3), (segments, 2.5), (people, 3), (keypad, 0.7), (notice, 3), (times, 1.2), (basket, 3), (badges, 2),
 )  # fmt: skip
 """What pages are made of, and how often."""

@@ -13,16 +13,16 @@ ICONS: Final[dict[str, tuple[str, ...]]] = {
                '<circle cx="14" cy="10" r="6"/><path d="M9.5 14.500L3 21"/>'),
     "menu": ('<path d="M3 6h18M3 12h18M3 18h18"/>', '<path d="M4 7h16M4 12h16M4 17h10"/>',
              '<path d="M3 8h18M3 16h18"/>'),
-    "settings": ('<circle cx="12" cy="12" r="3"/><path d="M12 2v4M12 18v4M2 12h4M18 12h4M5 5l3 3M16 16l3 3M19 5l-3 3M8 16l-3 3"/>',
+    "settings": ('<circle cx="12" cy="12" r="6.5"/><circle cx="12" cy="12" r="2.5"/><path d="M12 1.5v4M12 18.5v4M1.5 12h4M18.5 12h4M4.5 4.5l3 3M16.5 16.5l3 3M19.5 4.5l-3 3M7.5 16.5l-3 3" stroke-width="3.5"/>',
                  '<path d="M3 7h9M18 7h3M3 17h3M12 17h9"/><circle cx="15" cy="7" r="3"/><circle cx="9" cy="17" r="3"/>',
                  '<path d="M10 3h4l.6 3 2.4 1.4 3-1 2 3.4-2.3 2.200v2l2.3 2-2 3.4-3-1-2.4 1.4-.6 3h-4l-.6-3L7 18.400l-3 1L2 16l2.3-2v-2L2 9.8 4 6.400l3 1L9.4 6z"/><circle cx="12" cy="12.8" r="2.8"/>'),
     "home": ('<path d="M3 11l9-8 9 8M5 10v11h14V10"/>', '<path d="M4 10.500L12 4l8 6.500V20h-5v-6H9v6H4z"/>'),
-    "back": ('<path d="M20 12H4M10 6l-6 6 6 6"/>', '<path d="M15 5l-7 7 7 7"/>', '<path d="M9 7L4 12l5 5M4 12h11a5 5 0 0 0 0-9"/>'),
+    "back": ('<path d="M20 12H4M10 6l-6 6 6 6"/>', '<path d="M15 5l-7 7 7 7"/>'),
     "next": ('<path d="M4 12h16M14 6l6 6-6 6"/>', '<path d="M9 5l7 7-7 7"/>'),
     "edit": ('<path d="M4 20l1-5L16 4l4 4L9 19z"/>', '<path d="M14 5l5 5M4 20l1.5-5L15 5.500l4 4L9.5 19zM4 21h16"/>',
              '<path d="M12 5H4v15h15v-8"/><path d="M9 15l1-4 8-8 3 3-8 8z"/>'),
     "share": ('<circle cx="6" cy="12" r="3"/><circle cx="18" cy="5" r="3"/><circle cx="18" cy="19" r="3"/><path d="M8.5 10.500l7-4M8.5 13.500l7 4"/>',
-              '<path d="M12 15V3M8 7l4-4 4 4M5 12v9h14v-9"/>'),
+              '<path d="M14 4l7 7-7 6v-4C8 13 5 15 3 19c0-7 4-11 11-11z"/>'),
     "star": ('<path d="M12 2.500l3 6.3 6.8.9-5 4.7 1.3 6.800L12 17.800l-6.1 3.4 1.3-6.8-5-4.7 6.8-.9z"/>',
              '<path d="M12 4l2.3 5.2 5.7.6-4.3 3.8 1.3 5.600L12 16.200l-5 3 1.3-5.600L4 9.800l5.7-.6z"/>'),
     "heart": ('<path d="M12 21S3 15 3 8.500A4.7 4.7 0 0 1 12 6a4.7 4.7 0 0 1 9 2.500C21 15 12 21 12 21z"/>',
@@ -72,7 +72,7 @@ ICONS: Final[dict[str, tuple[str, ...]]] = {
     "link": ('<path d="M10 14a4 4 0 0 1 0-6l3-3a4 4 0 0 1 6 6l-2 2M14 10a4 4 0 0 1 0 6l-3 3a4 4 0 0 1-6-6l2-2"/>',
              '<path d="M9 7H7a5 5 0 0 0 0 10h2M15 7h2a5 5 0 0 1 0 10h-2M8 12h8"/>'),
     "copy": ('<rect x="8" y="8" width="13" height="13"/><path d="M16 8V3H3v13h5"/>', '<rect x="9" y="7" width="11" height="14" rx="2"/><path d="M15 7V3H4v14h5"/>'),
-    "save": ('<path d="M4 4h13l3 3v13H4zM8 4v6h8V4M8 20v-6h8v6"/>', '<path d="M5 3h14v18l-7-5-7 5z"/><path d="M9 8h6"/>'),
+    "save": ('<path d="M4 4h13l3 3v13H4zM8 4v6h8V4M8 20v-6h8v6"/>', '<rect x="4" y="4" width="16" height="16" rx="2"/><path d="M8 4v5h7V4M7 20v-7h10v7"/>'),
     "tag": ('<path d="M3 12V3h9l9 9-9 9z"/><circle cx="8" cy="8" r="1.5"/>', '<path d="M12 3h8v8l-9 9-8-8z"/><circle cx="16" cy="7" r="1"/>'),
     "send": ('<path d="M3 11l18-8-8 18-2-8z"/>', '<path d="M3 4l18 8-18 8 3-8zM6 12h15"/>'),
     "chat": ('<path d="M3 4h18v13H10l-5 4v-4H3z"/>', '<path d="M12 4c5 0 9 3 9 7.500S17 19 12 19l-6 3v-4c-2-1.5-3-4-3-6.500C3 7 7 4 12 4z"/>'),
@@ -92,7 +92,7 @@ ICONS: Final[dict[str, tuple[str, ...]]] = {
              '<path d="M3 3h18v18H3zM3 9h18M3 15h18M9 3v18M15 3v18"/>'),
     "list": ('<path d="M8 6h13M8 12h13M8 18h13M3 6h1M3 12h1M3 18h1"/>', '<rect x="3" y="4" width="4" height="4"/><rect x="3" y="11" width="4" height="4"/><path d="M10 6h11M10 13h11M10 20h11"/>'),
     "logout": ('<path d="M10 3H4v18h6M9 12h12M16 7l5 5-5 5"/>', '<path d="M14 4h6v16h-6M3 12h11M10 8l4 4-4 4"/>'),
-    "power": ('<path d="M12 3v9M7 6a8 8 0 1 0 10 0"/>', '<circle cx="12" cy="12" r="9.5"/><path d="M12 7v5"/>'),
+    "power": ('<path d="M12 3v9M7 6a8 8 0 1 0 10 0"/>', '<path d="M12 2v10M8 5a8.5 8.5 0 1 0 8 0" stroke-width="3"/>'),
     "undo": ('<path d="M4 9h10a6 6 0 0 1 0 12H8M8 5L4 9l4 4"/>', '<path d="M3 8c5-5 13-4 17 3v7M3 3v6h6"/>'),
 }  # fmt: skip
 """What is drawn, by what it is called; white space and numbers as SVG has them."""
@@ -115,7 +115,7 @@ FILLED: Final = frozenset(
         "bookmark",
     }
 )
-"""Icons that may be drawn filled too."""
+"""Icons whose first variant may be drawn filled too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def icon(name: str, variant: int, pen: Pen, size: float, style: str = "") -> str
         size: Width and height in CSS pixels.
         style: More of its style.
     """
-    fill = "currentColor" if pen.filled and name in FILLED else "none"
+    fill = "currentColor" if pen.filled and name in FILLED and not variant else "none"
     join = "round" if pen.ends == "round" else "miter"
     return (
         f'<svg viewBox="0 0 24 24" width="{size:g}" height="{size:g}" fill="{fill}" stroke="currentColor" '

@@ -4,8 +4,10 @@
 import random
 from typing import Final
 
-from foveate.agent.training.blocks import BLOCKS, buttons
+from foveate.agent.training.blocks import BLOCKS, buttons, chips, form, links, radios, steppers, ticks, tools
+from foveate.agent.training.choosers import tabs
 from foveate.agent.training.markup import Page, Sheet, shown
+from foveate.agent.training.rows import badges, delete_list, facts, open_list
 from foveate.agent.training.themes import draw_theme
 from foveate.agent.training.widgets import button, field, heading, icon_button, paragraph, select, tick
 from foveate.agent.training.word_lists import LANGUAGES
@@ -31,14 +33,26 @@ def write_page(seed: int, split: Split = "seen") -> Page:
     body += _over(sheet)
     html = f'<head><meta charset="utf-8"><style>{theme.css}</style></head><body>{body}</body>'
     scroll = rng.choice((0.0, rng.random(), rng.random(), 1.0)) if scrolled else 0.0
-    facts = {
+    about = {
         "seed": str(seed), "split": split, "language": language, "palette": theme.palette, "look": theme.look,
         "font": theme.font, "size": f"{theme.size:g}", "icons": " ".join(sheet.drawn),
     }  # fmt: skip
-    return Page(html, tuple(sheet.marks), scroll, facts)
+    return Page(html, tuple(sheet.marks), scroll, about)
+
+
+_NARROW: Final = (buttons, links, tools, form, ticks, radios, chips, steppers, delete_list, open_list, facts, badges)
+"""Blocks that fit into half a page."""
 
 
 def _blocks(sheet: Sheet, *, many: bool) -> str:
+    if sheet.chance(0.08):
+        columns = "".join(
+            f'<div class="col" style="min-width:0;overflow:hidden;gap:{sheet.theme.gap}px">'
+            f"{''.join(sheet.rng.choice(_NARROW)(sheet) for _ in range(sheet.some(1, 4)))}</div>"
+            for _ in range(2)
+        )
+        top = sheet.rng.choice((heading, tabs, paragraph))(sheet) if sheet.chance(0.6) else ""
+        return f'{top}<div style="display:grid;grid-template-columns:1fr 1fr;gap:{sheet.some(6, 16)}px">{columns}</div>'
     kinds = [block for block, _ in BLOCKS]
     weights = [weight for _, weight in BLOCKS]
     chosen = sheet.rng.choices(kinds, weights, k=sheet.some(4, 7) if many else sheet.some(1, 3))
@@ -51,11 +65,13 @@ def _frame(sheet: Sheet, content: str, scrolled: bool) -> str:
     bottom = _bottom(sheet) if sheet.chance(0.1) else ""
     side = _side_bar(sheet) if sheet.chance(0.1) and not scrolled else ""
     centred = ";justify-content:center;height:100%" if not scrolled and sheet.chance(0.1) else ""
+    centred += ";align-items:center;text-align:center" if sheet.chance(0.06) else ""
     inner = f'<main style="flex:1;min-width:0{centred}">{content}</main>'
+    parts = (inner, side) if sheet.chance(0.35) else (side, inner)
     scroller = " data-scroll" if scrolled else ""
     return (
         f'<div style="height:100vh;display:flex;flex-direction:column">{top}<div{scroller} style="flex:1;min-height:0;'
-        f'overflow:hidden;display:flex;align-items:flex-start">{side}{inner}</div>{bottom}</div>'
+        f'overflow:hidden;display:flex;align-items:flex-start">{"".join(parts)}</div>{bottom}</div>'
     )
 
 

@@ -9,6 +9,8 @@ from foveate.policies.training.screens import Element, Screen
 WORDLESS = frozenset({"icon", "star", "slider"})
 """Roles that are found without a text of their own."""
 
+_OPENED = frozenset({"row", "section", "select"})
+
 _TELLING = frozenset({"value", "field", "select", "checkbox", "switch"})
 
 
@@ -20,10 +22,18 @@ def kind_of(element: Element) -> str:
     return "select open" if element.role == "select" and state == "open" else element.role
 
 
-def operation_of(element: Element) -> str:
-    """Say what a click on an element does, as the answer says it: ``Click Save``, ``Tick Newsletter``."""
+def operation_of(element: Element, task: str = "") -> str:
+    """Say what a click on an element does, as the answer says it: ``Click Save``, ``Tick Newsletter``.
+
+    Args:
+        element: What is clicked.
+        task: How it was asked for: who says ``Click Eggs`` of a row that opens hears ``Click Eggs``.
+    """
     facts = element.facts
-    text = phrases.OPERATIONS.get(kind_of(element), "Click {n}").format(n=element.name, g=facts.get("group", ""))
+    template = phrases.OPERATIONS.get(kind_of(element), "Click {n}")
+    if element.role in _OPENED and task.startswith(phrases.CLICKING):
+        template = "Click {n}"
+    text = template.format(n=element.name, g=facts.get("group", ""))
     if "row" in facts and element.role in phrases.OF_ROW:
         text += f" for {facts['row']}"
     return text[:60]

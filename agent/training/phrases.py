@@ -6,6 +6,8 @@ from typing import Final
 
 CLICK: Final = ("Click {n}", "Click {n}", "Click {n}", "Click on {n}", "Press {n}", "Tap {n}", "Hit {n}", 'Click "{n}"')
 
+CLICKING: Final = ("Click", "Press", "Tap", "Hit")
+
 BY_ROLE: Final[Mapping[str, tuple[str, ...]]] = {
     "button": (*CLICK, *CLICK, "Click the {n} button", "Press the {n} button", "Use the {n} button", "Push {n}"),
     "link": (*CLICK, "Open {n}", "Follow {n}", "Click the {n} link", "Follow the link {n}", "Go to {n}"),

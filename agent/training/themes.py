@@ -142,7 +142,7 @@ body{{margin:0;min-height:100%;background:{ground};color:{ink};font:{size}px/{he
 overflow:hidden;position:relative}}
 button,input,select,textarea{{font:inherit;letter-spacing:inherit;color:inherit;margin:0}}
 h1,h2,h3,p,ul{{margin:0;padding:0}} ul{{list-style:none}}
-h1{{font-size:{rng.uniform(1.15, 1.5):.2f}em}} h2{{font-size:{rng.uniform(1.05, 1.25):.2f}em}} h3{{font-size:1em}}
+h1{{font-size:{rng.choice((1.15, 1.25, 1.35, 1.5, 1.5, 2)):.2f}em}} h2{{font-size:{rng.uniform(1.05, 1.25):.2f}em}} h3{{font-size:1em}}
 a{{color:{accent}{";text-decoration:none" if rng.random() < 0.5 else ""}}}
 main{{padding:{rng.choice((4, 6, 8, 10, 12, 14, 16))}px;display:flex;flex-direction:column;gap:{gap}px;align-items:stretch}}
 .row{{display:flex;align-items:center;gap:{max(gap, 4)}px}} .wrap{{flex-wrap:wrap}} .between{{justify-content:space-between}}
@@ -160,6 +160,7 @@ main{{padding:{rng.choice((4, 6, 8, 10, 12, 14, 16))}px;display:flex;flex-direct
 .fld::placeholder{{color:{muted};opacity:1}}
 .focus{{{_focus(rng, look, accent)}}}
 .hover{{{rng.choice((f"background-color:{line}", "filter:brightness(.93)", "filter:brightness(1.12)"))}}}
+.first.hover,.on.hover,.accent .hover{{background-color:{accent};filter:brightness(.9)}}
 .pressed{{{pressed}}} .off{{opacity:{rng.choice((0.4, 0.5, 0.6))};cursor:default}}
 .bad{{border-color:#d22!important}} .warn{{color:{"#f77" if palette.dark else "#b11"}}}
 .on{{background:{accent};color:{on_accent};border-color:{accent}}}
