@@ -1,12 +1,17 @@
 # demo and test do all the set-up themselves; see README.md.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix types figures setup-run setup-dev
+.PHONY: help demo test check fix types figures train-tiny setup-run setup-dev
 
-PY := .venv/bin/python
+PY ?= .venv/bin/python
+# of train-tiny: where it works, what it is told, where (cpu or cuda; a GPU where there is one), what it makes first
+WORK ?= runs/train-tiny
+CONFIG ?= tiny
+DEVICE ?=
+PROVISION ?=
 
 help: ## What can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 setup-run:
 	@.ci/setup run
@@ -42,3 +47,9 @@ figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and 
 	@.venv/bin/foveate bench loop --out tests/bench/results/loop.json
 	@$(PY) -m foveate.agent.training.examination --model tiny --pages 300 --browser-pages 140 --out tests/bench/results/tiny.json
 	@$(PY) tests/bench/readme.py
+
+train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE)
+	@[ "$(PY)" != .venv/bin/python ] || .ci/setup run
+	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION)
+	@$(PY) -m foveate.agent.start train sft --config $(CONFIG) --work $(WORK) $(if $(DEVICE),--device $(DEVICE)) \
+		$$(test -e $(WORK)/state.pt && echo --resume)

@@ -84,7 +84,9 @@ def _tallies(value: Any, path: tuple[str, ...] = ()) -> Sequence[tuple[tuple[str
 
 def _percent(tally: Mapping[str, Any]) -> str:
     low, high = tally["wilson95"]
-    share = tally["hits"] / tally["of"] if tally["of"] else 0.0
+    if not tally["of"]:
+        return "of none"
+    share = tally["right"] / tally["of"]
     return f"**{share:.0%}** ({low:.0%} to {high:.0%})"
 
 

@@ -1,0 +1,96 @@
+"""Make what training needs and does not find: pages and demonstrations by Chromium, where there is one.
+
+``python -m foveate.agent.training.provision --work DIR`` makes the shards that ``configs/tiny.toml`` names; those that
+are there are kept, so that an interrupted call goes on. Without Chromium training makes do with what is there, and
+with the pages that are drawn without a browser.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from foveate.actions.errors import FoveateError, MissingDependency
+
+PAGES: Final = 12_000
+"""Screens of pages, where nothing else is said."""
+
+PROGRAMS: Final = 2_000
+"""Programs that are demonstrated, several screens each, where nothing else is said."""
+
+
+def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callable[[str], None]) -> None:
+    """Make the missing shards of a work folder: ``shards/pages`` and ``shards/programs``.
+
+    Args:
+        work: The folder.
+        pages: Screens of pages; seeds from 0.
+        programs: Programs to demonstrate; seeds from 0.
+        workers: Processes, each with browsers of its own.
+        say: Takes a line for people.
+
+    Raises:
+        FoveateError: If a browser fails.
+    """
+    if not has_chromium():
+        found = {name: len(list((work / "shards" / name).glob("*.tar"))) for name in ("pages", "programs")}
+        shards = ", ".join(f"{count} shards of {name}" for name, count in found.items())
+        say(f"no Chromium here: training goes with what is there ({shards}) and with pages drawn without a browser")
+        return
+    from foveate.agent.training import making
+    from foveate.agent.training.programs import demonstrations
+
+    folder = work / "shards"
+    drawn = [one for one in making.orders(folder / "pages", range(pages), "seen", 1) if not one.path.exists()]
+    if pages and drawn:
+        say(f"{len(drawn)} shards of pages are missing: they are drawn now")
+        say(f"pages: {making.make(drawn, workers=workers, say=say)}")
+    shown = [one for one in demonstrations.orders(folder / "programs", range(programs)) if not one.path.exists()]
+    if shown:
+        say(f"{len(shown)} shards of programs are missing: the oracle demonstrates them now")
+    for number, made in enumerate(demonstrations.make(shown, workers=workers) if shown else (), 1):
+        say(f"programs: {number} of {len(shown)} shards, {made.screens} screens, {len(made.unsolved)} left out")
+
+
+def has_chromium() -> bool:
+    """Tell whether pages can be drawn here: Playwright and a Chromium, its own or another."""
+    try:
+        from playwright.sync_api import sync_playwright
+
+        from foveate.envs.chromium import find_chromium
+    except ImportError:
+        return False
+    try:
+        find_chromium(None, "")
+    except MissingDependency:
+        with sync_playwright() as playwright:
+            return Path(playwright.chromium.executable_path).is_file()
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make what is missing; gives the exit code."""
+    parser = argparse.ArgumentParser(description="Make the shards that training does not find.")
+    parser.add_argument("--work", type=Path, required=True, help="the folder that training works in")
+    parser.add_argument("--pages", type=int, default=PAGES, help="screens of pages")
+    parser.add_argument("--programs", type=int, default=PROGRAMS, help="programs to demonstrate")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    chosen = parser.parse_args(arguments)
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - for people
+
+    try:
+        provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
+    except FoveateError as exc:
+        say(f"error: {exc}")
+        return 3
+    except KeyboardInterrupt:
+        say("Interrupted: the same command goes on.")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""What a training run shows: bars and lines, curves, the card; and the data that it makes first."""
+
+import io
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from foveate.actions.errors import UsageError
+from foveate.agent.training.card import BEGIN, END, main, write_card
+from foveate.agent.training.curves import Curves, draw_curves
+from foveate.agent.training.progress import TrainingView, clock
+from foveate.agent.training.provision import has_chromium, provide
+from foveate.policies.training.screens import Screen
+from foveate.policies.training.settings import StageSettings
+
+STAGE = StageSettings(name="say", objectives={"say": 1.0}, steps=100)
+LINE = {
+    "stage": "say", "step": 50, "pages": 800, "elapsed_s": 9.0, "loss_say": 0.5, "say": 0.75, "pages_per_s": 8.0,
+    "answers_per_s": 40.0,
+}  # fmt: skip
+SHAPE = {
+    "tile": 448, "patch": 28, "vision_width": 192, "vision_layers": 5, "text_width": 192, "text_layers": 5, "head": 64,
+}  # fmt: skip
+READ = {"name": "read", "steps": 10, "pages": 160, "answers": 0, "seconds": 8.0, "gate": "reached"}
+SAY = {"name": "say", "steps": 5, "pages": 80, "answers": 400, "seconds": 100.0, "gate": None}
+RUN = {
+    "config": "tiny",
+    "begun": "random weights (seed 1)",
+    "parameters": 5_400_000,
+    "machine": "2 cores of a processor",
+    "shape": SHAPE,
+    "stages": [{**READ, "measured": {"chars": 0.8}}, {**SAY, "measured": {"answer": 0.5}}],
+}
+FIGURES = {
+    "suites": {
+        "clicks": {
+            "right": {
+                "all": {"right": 9, "of": 10, "share": 0.9, "wilson95": [0.596, 0.982]},
+                "unseen": {"right": 0, "of": 0, "share": None, "wilson95": [0.0, 1.0]},
+            },
+            "median_ms": {"encode": 12.5, "total": 40.0},
+        }
+    },
+    "items": [{"right": True}],
+}
+
+
+def test_without_a_terminal_a_line_comes_now_and_then() -> None:
+    written = io.StringIO()
+    view = TrainingView(Console(file=written, width=300))
+    with view.running():
+        view.begins(STAGE, 2, 4)
+        view.moves(0.5)
+        view.steps(LINE, 0.5, 75.0)
+        view.steps({**LINE, "step": 51}, 0.51, 74.0)  # too soon after the one before
+        view.measures({**LINE, "held_out": {"loss_say": 1.0, "say": 0.5, "answer": 0.25}})
+    lines = written.getvalue().splitlines()
+    assert lines == [
+        "stage say (2 of 4): say; 100 steps",
+        "say (2 of 4)  50% step 50: 8.0 pages/s, 40.0 answers/s, 1:15 min left; say 75%",
+        "say (2 of 4) step 50, held out: say 50%, answer 25%",
+    ]
+
+
+def test_on_a_terminal_there_is_a_bar() -> None:
+    written = io.StringIO()
+    view = TrainingView(Console(file=written, width=160, force_terminal=True))
+    with view.running():
+        view.begins(STAGE, 1, 1)
+        view.moves(0.5)
+        view.steps(LINE, 0.5, 75.0)
+    assert "━" in written.getvalue()
+    assert "50%" in written.getvalue()
+    assert "1:15 min left" in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"), [(0.2, "0 s"), (59.4, "59 s"), (75, "1:15 min"), (3600, "1:00 h"), (1e12, "99:59 h")]
+)
+def test_times_read_as_a_person_says_them(seconds: float, says: str) -> None:
+    assert clock(seconds) == says
+
+
+def log(stages: int = 2, lines: int = 12) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    for stage in range(stages):
+        for step in range(1, lines + 1):
+            where = {"stage": f"stage{stage}", "step": step, "pages": 16 * (step + lines * stage)}
+            made.append({**where, "loss_say": 5.0 / (step + lines * stage), "say": 0.5})
+            if step % 4 == 0:
+                made.append({**where, "held_out": {"say": step / lines, "answer": 0.1, "loss_say": 1.0}})
+    return made
+
+
+def test_curves_are_those_of_the_log() -> None:
+    curves = Curves.of(log())
+    assert curves.borders == [("stage0", 0.0), ("stage1", 192.0)]
+    assert len(curves.losses["say"]) == 24
+    assert curves.losses["say"][0] == (16.0, 5.0)
+    assert [value for _, value in curves.right["say"]] == pytest.approx([1 / 3, 2 / 3, 1.0] * 2)
+
+
+def test_the_picture_shows_each_curve_in_its_colour_and_rises_where_the_measure_does(tmp_path: Path) -> None:
+    draw_curves(log(), tmp_path / "curves.png")
+    picture = np.asarray(Image.open(tmp_path / "curves.png").convert("RGB")).astype(int)
+    assert picture.shape == (900, 1100, 3)
+    red = (np.abs(picture - (214, 39, 40)).sum(-1) < 12)[:, 82:878]
+    losses, measures = red[:440], red[450:]
+    for panel, falls in ((losses, True), (measures[:, :390], False)):
+        ys, xs = np.nonzero(panel)
+        left, right = ys[xs < xs.min() + 20].mean(), ys[xs > xs.max() - 20].mean()
+        assert bool(right > left) is falls
+
+
+@pytest.mark.parametrize("lines", [[], log(1, 1), [{"stage": "a", "step": 1, "pages": 4, "held_out": {"say": 0.0}}]])
+def test_a_log_of_next_to_nothing_can_be_drawn(tmp_path: Path, lines: list[dict[str, Any]]) -> None:
+    draw_curves(lines, tmp_path / "curves.png")
+    assert Image.open(tmp_path / "curves.png").size == (1100, 900)
+
+
+def checkpoint(folder: Path) -> Path:
+    (folder / "training.json").write_text(json.dumps(RUN))
+    (folder / "model.safetensors").write_bytes(bytes(10_900_000))
+    return folder
+
+
+def test_the_card_says_what_was_trained_and_what_was_measured(tmp_path: Path) -> None:
+    card = write_card(checkpoint(tmp_path)).read_text()
+    assert "at 5.4 million parameters" in card
+    assert "10.9 MB of weights" in card
+    assert "patches of 28, 64 visual tokens" in card
+    assert "| read | 160 | 0 | 8 s | 20.0 screens, 0.0 answers | chars 80% (gate reached) |" in card
+    assert "| say | 80 | 400 | 1:40 min | 0.8 screens, 4.0 answers | answer 50% |" in card
+    assert "Not measured yet" in card
+    assert "{" not in card
+    figures = tmp_path / "tiny.json"
+    figures.write_text(json.dumps(FIGURES))
+    main(["--model", str(tmp_path), "--figures", str(figures)])
+    card = (tmp_path / "README.md").read_text()
+    assert "| clicks / right / all | 9 of 10 | **90%** (60% to 98%) |" in card
+    assert "| clicks / right / unseen | 0 of 0 | of none |" in card
+    assert "- clicks: encode 12.5, total 40" in card
+    assert "Not measured yet" not in card
+
+
+def test_what_a_person_writes_outside_the_markers_stays(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path)
+    (folder / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    card = write_card(folder).read_text()
+    assert card.startswith("before\n") and card.endswith("after\n")
+    assert "old" not in card and "| read | 160" in card
+
+
+def test_a_card_without_its_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"training.json cannot be read: .* the card needs it"):
+        write_card(tmp_path)
+
+
+def test_without_chromium_training_goes_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if has_chromium():
+        pytest.skip("Playwright has a Chromium of its own here")
+    said: list[str] = []
+    (tmp_path / "shards" / "pages").mkdir(parents=True)
+    (tmp_path / "shards" / "pages" / "a.tar").touch()
+    provide(tmp_path, pages=2, programs=1, workers=1, say=said.append)
+    assert said == [
+        "no Chromium here: training goes with what is there (1 shards of pages, 0 shards of programs) and with pages "
+        "drawn without a browser"
+    ]
+
+
+@pytest.fixture
+def provided(tmp_path: Path, chromium: str) -> Iterator[list[str]]:
+    said: list[str] = []
+    provide(tmp_path, pages=3, programs=1, workers=1, say=said.append)
+    yield said
+
+
+@pytest.mark.browser
+@pytest.mark.torch
+@pytest.mark.timeout(200)
+def test_missing_data_is_made_once_and_can_be_trained_on(provided: list[str], tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from foveate.agent.training.running import config_path
+    from foveate.agent.training.supply import supply_of
+    from foveate.policies.training.settings_file import read_settings
+    from foveate.policies.training.stream import Wanted
+
+    assert [line.split(":")[0] for line in provided if "missing" not in line] == ["pages", "programs"]
+    again: list[str] = []
+    provide(tmp_path, pages=3, programs=1, workers=1, say=again.append)
+    assert again == []
+    supply = supply_of(read_settings(config_path("tiny")), tmp_path, tile=448, say=again.append)
+    assert set(supply.shown) == {"pages", "programs", "browserless"}
+    for name, source in supply.shown.items():
+        screens = [source.screen(number, random.Random(number), Wanted(4)) for number in range(8)]
+        assert all(screen.image.shape == (448, 448, 3) for screen in screens)
+        assert sum(len(screen.questions) for screen in screens) >= 6, name
+        assert not [screen for screen in screens if outside(screen)]
+    same = [supply.shown["pages"].screen(5, random.Random("a"), Wanted(3)) for _ in range(2)]
+    assert same[0].questions == same[1].questions
+    assert np.array_equal(same[0].image, same[1].image)
+
+
+def outside(screen: Screen) -> bool:
+    """Tell whether a question points at what is not on its screen."""
+    aims = [screen.elements[question.element].aim for question in screen.questions if question.element is not None]
+    return any(not (0 <= x <= 1 and 0 <= y <= 1) for x, y in aims)
+
+
+def test_screens_without_browser_are_asked_about_and_crowded_where_nothing_is() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    from foveate.agent.training.supply import Drawn
+    from foveate.policies.training.stream import Wanted
+
+    asked = Drawn(448).screen(0, random.Random(3), Wanted(3, "click"))
+    assert 1 <= len(asked.questions) <= 3
+    assert all(question.call == "click({place})" for question in asked.questions)
+    assert replace(asked, questions=()).questions == ()
+    seen = [Drawn(448).screen(0, random.Random(seed), Wanted(0)) for seed in range(4)]
+    assert all(screen.questions == () for screen in seen)
+    assert sum(len(screen.texts) for screen in seen) > 40
