@@ -1,4 +1,4 @@
-"""The command line: ``foveate run``, ``view``, ``bench loop``, ``data``, ``train sft`` and ``doctor``."""
+"""The command line: ``foveate run``, ``view``, ``eval``, ``bench loop``, ``data``, ``train sft`` and ``doctor``."""
 
 import asyncio
 import sys
@@ -231,6 +231,39 @@ def view(
     from foveate.agent.report import write_report
 
     return Ending(SUCCESS, text=str(write_report(folder, out)))
+
+
+@app.command("eval")
+def evaluate_(
+    suite: Annotated[str, typer.Argument(help="clicks, typing, answers, programs or apps; tiny is all of them.")],
+    policy: Annotated[str, typer.Option(metavar="internvl|scripted:FILE|oracle", help="What decides.")] = "internvl",
+    model: Annotated[
+        str, typer.Option(metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id.")
+    ] = "tiny",
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Items a suite (of apps: an application); by default each suite's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another draw of seeds; the published figures are of 0.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model and a browser.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what lies beside --out.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Where to write the figures, and FILE.png with hits and misses."),
+    ] = None,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+    ] = None,
+    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
+) -> Ending:
+    """Measure how often a policy is right, on pages never trained on."""
+    from foveate.agent.evaluate import Plan, evaluate
+    from foveate.agent.evaluation_summary import to_text
+    from foveate.agent.evaluation_worker import Deciding
+
+    deciding = Deciding(policy, model, "auto" if device is None else device.value, browser)
+    plan = Plan(suite, deciding, episodes, seed, workers, resume, out)
+    figures = evaluate(plan, lambda line: people.print(line, markup=False, soft_wrap=True))
+    return Ending(SUCCESS, text=to_text(figures).rstrip() if out is None else str(out))
 
 
 @bench.command()

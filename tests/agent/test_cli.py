@@ -123,9 +123,9 @@ def test_without_a_start_address_the_remedy_is_named(tmp_path: Path) -> None:
 def test_help_and_version_are_short_and_list_only_what_is_built(tmp_path: Path) -> None:
     help_text = foveate("--help", cwd=tmp_path)
     assert help_text.returncode == 0
-    for name in ("run", "view", "bench", "doctor"):
+    for name in ("run", "view", "eval", "bench", "data", "train", "doctor"):
         assert f"\n  {name} " in help_text.stdout
-    for name in ("train", "eval", "convert", "serve", "mcp", "robot"):
+    for name in ("compare", "convert", "serve", "mcp", "robot"):
         assert f"\n  {name} " not in help_text.stdout
     run_help = foveate("run", "--help", cwd=tmp_path).stdout
     for unbuilt in ("desktop", "indoor", "oracle", "lmdeploy", "--flash", "on-demand"):
