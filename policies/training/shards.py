@@ -114,8 +114,7 @@ def _whole(values: Iterable[float]) -> list[int]:
 def _as_data(screen: Screen) -> dict[str, Any]:
     return {
         "texts": [
-            [text.text, _whole(text.extent), "".join(glyph.char for glyph in text.glyphs),
-             _whole(value for glyph in text.glyphs for value in (glyph.x, glyph.y))]
+            [text.text, _whole(text.extent), "".join(glyph.char for glyph in text.glyphs), _places(text)]
             for text in screen.texts
         ],
         "elements": [
@@ -145,9 +144,20 @@ def _of_data(data: dict[str, Any], picture: bytes) -> Screen:
     )
 
 
+def _places(text: Text) -> list[int]:
+    """Give the characters' places: x and y of each, or every x and then y once where they stand in one line."""
+    across, down = _whole(glyph.x for glyph in text.glyphs), _whole(glyph.y for glyph in text.glyphs)
+    if len(set(down)) == 1:
+        return [*across, down[0]]
+    return [value for place in zip(across, down, strict=True) for value in place]
+
+
 def _text(text: str, extent: list[int], chars: str, places: list[int]) -> Text:
     values = [value / _UNIT for value in places]
-    glyphs = tuple(Glyph(char, x, y) for char, x, y in zip(chars, values[::2], values[1::2], strict=True))
+    across, down = values[::2], values[1::2]
+    if len(values) == len(chars) + 1:
+        across, down = values[:-1], values[-1:] * len(chars)
+    glyphs = tuple(Glyph(char, x, y) for char, x, y in zip(chars, across, down, strict=True))
     return Text(text, glyphs, _box(extent))
 
 

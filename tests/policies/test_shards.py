@@ -1,5 +1,6 @@
 """Screens packed into shards come back as they were; what is no shard is named."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,28 @@ def test_what_is_packed_comes_back_to_the_pixel(tmp_path: Path) -> None:
         assert (given.texts, given.elements, given.questions, given.facts) == (
             got.texts, got.elements, got.questions, got.facts
         )  # fmt: skip
+
+
+def test_characters_on_a_slope_one_character_and_none_come_back_too(tmp_path: Path) -> None:
+    glyphs = tuple(Glyph(char, (10 + i) / 100, (20 + i) / 100) for i, char in enumerate("slope"))
+    texts = (
+        Text("slope", glyphs, (0.1, 0.1, 0.3, 0.3)),
+        Text("s", glyphs[:1], (0.1, 0.1, 0.2, 0.2)),
+        Text("", (), (0, 0, 1, 1)),
+    )
+    write_shard(tmp_path / "a.tar", [Screen(screen(0).image, texts, ())])
+    (read,) = read_shard(tmp_path / "a.tar")
+    assert read.texts == texts
+
+
+def test_a_shard_that_cannot_be_finished_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> Iterator[Screen]:
+        yield screen(0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_shard(tmp_path / "a.tar", broken())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_says_what_it_does_and_then_does_it_at_the_aim() -> None:
