@@ -24,22 +24,38 @@ class SplitName(StrEnum):
 @data.command()
 def make(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write shards into.")],
-    count: Annotated[int, typer.Option(min=1, help="How many pages.")] = 1000,
+    count: Annotated[int, typer.Option(min=1, help="How many pages, or programs.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="The first page's seed; the next page has the next one.")] = 0,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes, each with a browser.")] = 2,
     split: Annotated[
         SplitName, typer.Option(help="Words, fonts and themes that are trained on, or those kept out.")
     ] = SplitName.SEEN,
+    programs: Annotated[
+        bool, typer.Option("--programs", help="Small programs that an oracle does step by step, in place of pages.")
+    ] = False,
     browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> Ending:
-    """Draw made-up pages with Chromium and pack them, with the places of all that stands on them."""
-    from foveate.agent.training import making
+    """Draw made-up pages with Chromium and pack them, with the places of all that stands on them.
 
-    todo = making.orders(out, range(seed, seed + count), split.value, workers, browser)
-    made = making.make(todo, workers=workers, say=lambda line: _people.print(line, markup=False, soft_wrap=True))
+    With --programs an oracle, which knows their state, does tasks of several steps, and each step is packed.
+    """
+    from foveate.agent.training import making
+    from foveate.agent.training.programs import demonstrations
+
+    def say(line: str) -> None:
+        _people.print(line, markup=False, soft_wrap=True)
+
+    seeds = range(seed, seed + count)
+    made: making.Made | demonstrations.Made
+    if programs:
+        done = demonstrations.orders(out, seeds, split.value, workers, browser)
+        paths, made = [order.path for order in done], demonstrations.make(done, workers=workers, say=say)
+    else:
+        todo = making.orders(out, seeds, split.value, workers, browser)
+        paths, made = [order.path for order in todo], making.make(todo, workers=workers, say=say)
     said = {
-        "status": "success", "shards": [str(order.path) for order in todo], "screens": made.screens,
+        "status": "success", "shards": [str(path) for path in paths], "screens": made.screens,
         "bytes": made.size, "seconds": round(made.seconds, 3),
     }  # fmt: skip
     return Ending(SUCCESS, data=said if json_ else None, text=f"{made} in {out}")

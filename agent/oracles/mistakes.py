@@ -5,7 +5,8 @@ import random
 from dataclasses import replace
 from typing import Final
 
-from foveate.agent.oracles.wants import ACCEPT, DISMISS, Move, Sight, write
+from foveate.agent.oracles.moves import Move, write
+from foveate.agent.oracles.state import ACCEPT, DISMISS, Sight
 from foveate.policies.training.screens import Element, Question
 
 HARMLESS: Final = frozenset(

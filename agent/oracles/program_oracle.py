@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from foveate.actions.geometry import Convention
 from foveate.actions.schema import Press, Respond, TypeText
 from foveate.agent.oracles.mistakes import slip
+from foveate.agent.oracles.moves import FINISHED, Move, answer, give_up
 from foveate.agent.oracles.sight import SCROLLER, look_at
-from foveate.agent.oracles.wants import FINISHED, Move, OracleLost, Sight, answer, give_up
+from foveate.agent.oracles.state import OracleLost, Sight
 from foveate.agent.training.programs.making import program_task
 from foveate.agent.training.programs.task import ProgramTask
 from foveate.agent.training.words import Split

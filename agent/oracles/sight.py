@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from foveate.actions.geometry import PixelBox
-from foveate.agent.oracles.wants import ACCEPT, DIALOG_FIELD, DISMISS, Sight, Thing, option_key
+from foveate.agent.oracles.state import ACCEPT, DIALOG_FIELD, DISMISS, Sight, Thing, option_key
 from foveate.envs.base import ScreenObservation
 from foveate.envs.browser import BrowserEnv
 from foveate.envs.dialog_drawing import DialogLayout, draw

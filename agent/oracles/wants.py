@@ -4,112 +4,12 @@ A want looks at the page's true state (``Sight``) and gives the next ``Move``, o
 remembered between steps, so that whatever went wrong before, the next step is right again.
 """
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Protocol
 
-from foveate.actions.errors import PolicyError
-from foveate.envs.base import PendingDialog
-from foveate.policies.training.screens import PLACE, Element, Text
-
-NOTCHES: Final = 2
-"""How far the oracle scrolls a page at once: less than a small viewport, so that nothing is passed by."""
-
-_NOTCH = 100  # CSS pixels
-_OPERATION = 60  # characters
-
-
-class OracleLost(PolicyError):
-    """Raised when an oracle finds no step: what it looks for is not on the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """Something on the page that can be acted on, as the oracle knows it.
-
-    Attributes:
-        key: Its name in the page's code.
-        role: What it is.
-        name: What a person calls it.
-        element: Its place among the screen's elements; None where it cannot be seen and pressed now.
-        away: How far below (positive) or above (negative) the view it is, in CSS pixels; 0 in view, None where it is
-            not laid out at all.
-        scroller: Key of what must be scrolled to see it; empty where it is the page.
-        value: What a field holds, the label that a drop-down list shows, or what the page says of it.
-        checked: It is ticked, chosen, open or selected.
-        focused: The keyboard goes to it.
-        marked: Its whole text is selected: typing replaces it.
-        height: How much of its height is in view, in CSS pixels.
-    """
-
-    key: str
-    role: str
-    name: str
-    element: int | None
-    away: int | None = 0
-    scroller: str = ""
-    value: str = ""
-    checked: bool = False
-    focused: bool = False
-    marked: bool = False
-    height: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The true state of a page, and what of it can be seen.
-
-    Attributes:
-        things: By key.
-        state: What the page says of itself.
-        texts: What can be read.
-        elements: What can be pointed at.
-        listed: Key of the drop-down list that is drawn open; None where none is.
-        dialog: The dialog that holds the page up.
-        above: How much of the page lies above the view, in CSS pixels.
-        below: How much of it lies below the view.
-    """
-
-    things: Mapping[str, Thing]
-    state: Mapping[str, Any]
-    texts: tuple[Text, ...] = ()
-    elements: tuple[Element, ...] = ()
-    listed: str | None = None
-    dialog: PendingDialog | None = None
-    above: int = 0
-    below: int = 0
-
-    def thing(self, key: str) -> Thing:
-        """Give a thing.
-
-        Raises:
-            OracleLost: If the page has none of that key.
-        """
-        if key not in self.things:
-            raise OracleLost(f"the page has nothing called {key!r}: it has {', '.join(sorted(self.things))}")
-        return self.things[key]
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One step.
-
-    Attributes:
-        operation: The sentence that says it, cut to what a history keeps.
-        call: The action in the canonical form, ``{place}`` where its place stands.
-        key: What the place is of; None where the call has none.
-    """
-
-    operation: str
-    call: str
-    key: str | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "operation", self.operation[:_OPERATION].rstrip())
-
-
-Condition: TypeAlias = Callable[[Sight], bool]
+from foveate.agent.oracles.moves import SELECT_ALL, Move, click, press, scroll, towards, write
+from foveate.agent.oracles.state import ACCEPT, DIALOG_FIELD, DISMISS, Condition, OracleLost, Sight, option_key
 
 
 class Want(Protocol):
@@ -121,68 +21,6 @@ class Want(Protocol):
         Raises:
             OracleLost: If there is none.
         """
-
-
-# Moves --------------------------------------------------------------------------------------------------------------
-
-
-def write(text: str) -> Move:
-    """Type a text into what has the focus."""
-    return Move(f"Type {text}", f"write(message={json.dumps(text, ensure_ascii=False)})")
-
-
-def press(key: str) -> Move:
-    """Press one key."""
-    return Move(f"Press {key}", f'press(keys="{key}")')
-
-
-SELECT_ALL: Final = Move("Select all", 'hotkey("control", "a")')
-FINISHED: Final = Move("Finished", 'terminate(status="success")')
-
-
-def answer(text: str) -> Move:
-    """Give the answer that the task asks for."""
-    return Move(f"Answer {text}", f"response(answer={json.dumps(text, ensure_ascii=False)})")
-
-
-def give_up(reason: str) -> Move:
-    """Say that the task cannot be done."""
-    return Move("Not possible", f'terminate(status="failure", info={json.dumps(reason, ensure_ascii=False)})')
-
-
-def scroll(down: bool, part: Thing | None = None) -> Move:
-    """Turn the wheel, over a part that scrolls, by less than its height, or where the pointer is."""
-    notches = NOTCHES if part is None else max(1, min(NOTCHES, int(0.9 * part.height) // _NOTCH))
-    place = "" if part is None else f", {PLACE}"
-    call = f"scroll(clicks={-notches if down else notches}{place})"
-    return Move(f"Scroll {'down' if down else 'up'}", call, None if part is None else part.key)
-
-
-def click(sight: Sight, key: str, operation: str) -> Move:
-    """Click something, or scroll until it can be clicked."""
-    thing = sight.thing(key)
-    if thing.element is not None:
-        return Move(operation, f"click({PLACE})", key)
-    return towards(sight, thing)
-
-
-def towards(sight: Sight, thing: Thing) -> Move:
-    """Scroll towards something that is out of view.
-
-    Raises:
-        OracleLost: If scrolling does not bring it into view.
-    """
-    if not thing.away:
-        raise OracleLost(f"{thing.key!r} ({thing.name}) cannot be seen, and scrolling does not help")
-    if not thing.scroller:
-        return scroll(thing.away > 0)
-    part = sight.thing(thing.scroller)
-    if part.element is None:
-        return towards(sight, part)
-    return scroll(thing.away > 0, part)
-
-
-# Wants --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,11 +206,6 @@ class Shows:
         return click(sight, self.key, f"Open {self.name}")
 
 
-def option_key(label: str) -> str:
-    """Give the key of a drawn option of an open drop-down list."""
-    return f"option: {label}"
-
-
 @dataclass(frozen=True, slots=True)
 class Counts:
     """A stepper shows a number.
@@ -417,11 +250,6 @@ class Replied:
         return click(sight, ACCEPT if self.accept else DISMISS, f"Click {'OK' if self.accept else 'Cancel'}")
 
 
-ACCEPT: Final = "dialog: accept"
-DISMISS: Final = "dialog: dismiss"
-DIALOG_FIELD: Final = "dialog: field"
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Something can be seen: it is scrolled to."""
@@ -450,18 +278,3 @@ class Nothing:
     def step(self, sight: Sight) -> Move | None:
         """Do nothing."""
         return None
-
-
-def says(name: str, value: object) -> Condition:
-    """Make the condition that the page's state holds a value under a name."""
-    return lambda sight: sight.state.get(name) == value
-
-
-def keeps(name: str, goal: Mapping[str, Any]) -> Condition:
-    """Make the condition that the page's state holds an object under a name that has all of a goal's values."""
-
-    def reached(sight: Sight) -> bool:
-        found = sight.state.get(name)
-        return isinstance(found, Mapping) and all(found.get(key) == value for key, value in goal.items())
-
-    return reached

@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from foveate.agent.oracles.wants import AtEnd, Clicked, Move, Sight, Until, Want, click
+from foveate.agent.oracles.moves import Move, click
+from foveate.agent.oracles.state import Sight
+from foveate.agent.oracles.wants import AtEnd, Clicked, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit

@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from foveate.agent.oracles.wants import Clicked, Move, Sight, Until, Want, click
+from foveate.agent.oracles.moves import Move, click
+from foveate.agent.oracles.state import Sight
+from foveate.agent.oracles.wants import Clicked, Until, Want
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit
 from foveate.agent.training.programs.task import Made

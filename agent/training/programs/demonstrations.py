@@ -1,20 +1,21 @@
 """Demonstrations: the oracle does programs in the real Chromium, and every step becomes a screen with its question.
 
-``python -m foveate.agent.training.programs.demonstrations --out DIR --count 1000`` writes them into shards.
+``foveate data make --programs`` writes them into shards.
 """
 
-import argparse
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.agent import Agent
 from foveate.agent.oracles.program_oracle import ProgramOracle
 from foveate.agent.training.programs.env import ProgramEnv
@@ -123,20 +124,42 @@ class Made:
     Attributes:
         programs: How many were done.
         screens: How many steps they had.
+        size: Bytes of all shards.
         unsolved: Seeds of those that the page did not verify; none of their steps is kept.
         seconds: How long it took, the browsers' start included.
     """
 
     programs: int = 0
     screens: int = 0
+    size: int = 0
     unsolved: tuple[int, ...] = ()
     seconds: float = 0.0
 
+    def __add__(self, other: "Made") -> "Made":
+        return Made(
+            self.programs + other.programs,
+            self.screens + other.screens,
+            self.size + other.size,
+            self.unsolved + other.unsolved,
+            max(self.seconds, other.seconds),
+        )
 
-def orders(folder: Path, seeds: range, split: Split = "seen", browser: str | None = None) -> list[Order]:
-    """Divide programs into shards."""
-    parts = [seeds[start : start + _PROGRAMS] for start in range(0, len(seeds), _PROGRAMS)]
-    return [Order(folder / f"programs-{split}-{part[0]:011d}.tar", part, split, browser=browser) for part in parts]
+    def __str__(self) -> str:
+        """Say it in one line."""
+        rate = self.screens / max(self.seconds, 1e-9)
+        kilobytes = self.size / 1000 / max(self.screens, 1)
+        failed = f"; not solved, and left out: {', '.join(map(str, self.unsolved))}" if self.unsolved else ""
+        made = f"{self.programs:,} programs, {self.screens:,} screens"
+        return f"{made}, {rate:.1f} a second, {kilobytes:.1f} kB each{failed}"
+
+
+def orders(
+    folder: Path, seeds: range, split: Split = "seen", workers: int = 1, browser: str | None = None
+) -> tuple[Order, ...]:
+    """Divide programs into shards, fewer a shard where otherwise a worker would have nothing to do."""
+    size = max(1, min(_PROGRAMS, -(-len(seeds) // workers)))
+    parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
+    return tuple(Order(folder / f"programs-{split}-{part[0]:011d}.tar", part, split, browser=browser) for part in parts)
 
 
 def make_shard(order: Order) -> Made:
@@ -145,7 +168,7 @@ def make_shard(order: Order) -> Made:
     done = asyncio.run(demonstrate(order.seeds, order.split, mistakes=order.mistakes, browser=order.browser))
     screens = write_shard(order.path, _kept(done))
     unsolved = tuple(one.seed for one in done if not one.solved)
-    return Made(len(done), screens, unsolved, time.monotonic() - begun_s)
+    return Made(len(done), screens, order.path.stat().st_size, unsolved, time.monotonic() - begun_s)
 
 
 def _kept(done: Sequence[Demonstration]) -> Iterator[Screen]:
@@ -154,33 +177,34 @@ def _kept(done: Sequence[Demonstration]) -> Iterator[Screen]:
             yield from one.screens
 
 
-def make(todo: Sequence[Order], *, workers: int = 2) -> Iterator[Made]:
-    """Make shards in several processes, each with its own browsers; gives what each came to as it is done."""
-    if workers == 1 or len(todo) == 1:
+def make(todo: Sequence[Order], *, workers: int, say: Callable[[str], None]) -> Made:
+    """Make shards; each appears when it is complete.
+
+    Args:
+        todo: What to make.
+        workers: How many processes, each with its own browsers.
+        say: Takes a line for people a finished shard.
+
+    Raises:
+        UsageError: If there is nothing to make.
+        EnvError: If a browser fails, or a process dies.
+    """
+    if not todo:
+        raise UsageError("there is nothing to make: --count 1 is the least")
+    begun_s, total = time.monotonic(), Made()
+    for order, made in zip(todo, _made(todo, min(workers, len(todo))), strict=True):
+        total += made
+        say(f"{order.path.name}: {made}")
+    return replace(total, seconds=time.monotonic() - begun_s)
+
+
+def _made(todo: Sequence[Order], workers: int) -> Iterator[Made]:
+    if workers == 1:
         yield from map(make_shard, todo)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-        yield from pool.map(make_shard, todo)
-
-
-def _main() -> None:
-    parser = argparse.ArgumentParser(description="Let the oracle do generated programs; each step becomes a screen.")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards")
-    parser.add_argument("--count", type=int, default=1000, help="programs")
-    parser.add_argument("--seed", type=int, default=0, help="of the first program")
-    parser.add_argument("--split", choices=("seen", "unseen"), default="seen")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    given = parser.parse_args()
-    begun_s = time.monotonic()
-    total = Made()
-    todo = orders(given.out, range(given.seed, given.seed + given.count), given.split)
-    for made in make(todo, workers=given.workers):
-        total = Made(total.programs + made.programs, total.screens + made.screens, total.unsolved + made.unsolved)
-        seconds = time.monotonic() - begun_s
-        rate = f"{total.screens / seconds:.1f} a second"
-        print(f"{total.programs} programs, {total.screens} screens, {rate}, unsolved: {total.unsolved or 'none'}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    _main()
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            yield from pool.map(make_shard, todo)
+        except BrokenProcessPool as exc:
+            raise BrowserCrashed("a process that does programs died: is there enough memory? Use --workers 1") from exc

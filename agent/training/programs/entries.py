@@ -5,19 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from foveate.agent.oracles.wants import (
-    All,
-    AtEnd,
-    Clicked,
-    Condition,
-    Entered,
-    Holds,
-    Replied,
-    Sight,
-    Ticked,
-    Until,
-    Want,
-)
+from foveate.agent.oracles.state import Condition, Sight
+from foveate.agent.oracles.wants import All, AtEnd, Clicked, Entered, Holds, Replied, Ticked, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit

@@ -5,21 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foveate.agent.oracles.wants import (
-    All,
-    AtEnd,
-    Chosen,
-    Clicked,
-    Condition,
-    Entered,
-    Holds,
-    Move,
-    Sight,
-    Until,
-    Want,
-    click,
-    says,
-)
+from foveate.agent.oracles.moves import Move, click
+from foveate.agent.oracles.state import Condition, Sight, says
+from foveate.agent.oracles.wants import All, AtEnd, Chosen, Clicked, Entered, Holds, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit

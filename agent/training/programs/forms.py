@@ -3,7 +3,8 @@
 
 from collections.abc import Sequence
 
-from foveate.agent.oracles.wants import AtEnd, Clicked, Entered, Until, Want, keeps
+from foveate.agent.oracles.state import keeps
+from foveate.agent.oracles.wants import AtEnd, Clicked, Entered, Until, Want
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit
 from foveate.agent.training.programs.panels import MAKERS, Control, ask, field
@@ -106,6 +107,4 @@ def write_form(kit: Kit, controls: Sequence[Control], button: str) -> str:
     buttons = f'<div class="row wrap" style="justify-content:{kit.one(("flex-start", "flex-end", "space-between"))}">{"".join(both)}</div>'
     head = kit.heading() if kit.chance(0.8) else ""
     head += kit.text(kit.some(3, 8)) if kit.chance(0.25) else ""
-    report = kit.report(kit.words.sentence(kit.some(1, 3))) if button and kit.chance(0.85) else ""
-    form = f'<div data-form class="col" style="gap:{gap}px">{head}{rows}{buttons if button else ""}</div>'
-    return f"<main>{form}{report}</main>"
+    return kit.form(head + rows, buttons if button else "", f"gap:{gap}px")

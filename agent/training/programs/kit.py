@@ -201,14 +201,25 @@ class Kit:
             else f'<div class="col" style="align-items:flex-start;gap:2px">{label}{control}</div>'
         )
 
-    def report(self, text: str) -> str:
-        """Write what the page says when something was done: a line, a message at an edge, or all there is then."""
-        kind = self.one(("line", "line", "toast", "instead"))
-        if kind == "toast":
-            edge = self.one(("top:8px", "bottom:8px"))
-            place = f"position:fixed;left:12px;right:12px;{edge};padding:7px 10px;z-index:7;text-align:center"
-            return f'<div class="{self.one(("accent", "panel over"))}" data-report="toast" style="{place}" hidden>{shown(text)}</div>'
+    def toast(self, text: str) -> str:
+        """Write what the page says at an edge when something was done."""
+        edge = self.one(("top:8px", "bottom:8px"))
+        place = f"position:fixed;left:12px;right:12px;{edge};padding:7px 10px;z-index:7;text-align:center"
+        return f'<div class="{self.one(("accent", "panel over"))}" data-report="over" style="{place}" hidden>{shown(text)}</div>'
+
+    def form(self, rows: str, buttons: str, style: str) -> str:
+        """Write a form, and what the page says when it was saved: above its buttons, at an edge, or in its place."""
+        text, kind = (
+            self.words.sentence(self.some(1, 3)),
+            self.one(("line", "line", "toast", "instead")) if buttons else "",
+        )
+        line = (
+            f'<p class="{self.one(("ink", "bold", ""))}" data-report="line" hidden>{shown(text)}</p>'
+            if kind == "line"
+            else ""
+        )
+        after = self.toast(text) if kind == "toast" else ""
         if kind == "instead":
             big = f"<h2>{shown(text)}</h2>{self.text(self.some(3, 7))}"
-            return f'<div data-report="instead" class="col" style="gap:8px;padding:10px 0" hidden>{big}</div>'
-        return f'<p class="{self.one(("ink", "bold", ""))}" data-report="line" hidden>{shown(text)}</p>'
+            after = f'<div data-report="instead" class="col" style="gap:8px;padding:10px 0" hidden>{big}</div>'
+        return f'<main><div data-form class="col" style="{style}">{rows}{line}{buttons}</div>{after}</main>'

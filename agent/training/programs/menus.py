@@ -3,7 +3,8 @@
 
 from typing import Final
 
-from foveate.agent.oracles.wants import AtEnd, Chosen, Clicked, Condition, Until, Want, says
+from foveate.agent.oracles.state import Condition, says
+from foveate.agent.oracles.wants import AtEnd, Chosen, Clicked, Until, Want
 from foveate.agent.training.icons import ICONS
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying

@@ -3,7 +3,8 @@
 
 from typing import Final
 
-from foveate.agent.oracles.wants import All, Clicked, Condition, Replied, Until, Want, Within, keeps
+from foveate.agent.oracles.state import Condition, keeps
+from foveate.agent.oracles.wants import All, Clicked, Replied, Until, Want, Within
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.forms import SAVING
@@ -87,7 +88,7 @@ def _page(kit: Kit, button: str, rows: list[str], names: tuple[str, str]) -> str
     if kit.chance(0.4):
         order.reverse()
     return (
-        f"<main>{content}{''.join(order)}{kit.report(kit.words.sentence(2)).replace('instead', 'line') if kit.chance(0.5) else ''}</main>"
+        f"<main>{content}{''.join(order)}{kit.toast(kit.words.sentence(2)) if kit.chance(0.5) else ''}</main>"
         f'<div class="veil" data-key="veil" data-role="" data-veil style="background:rgba(0,0,0,{dim})" hidden></div>'
         f'<div class="sheet over" data-key="sheet" data-role="scroller" style="{place};padding:{kit.some(10, 16)}px;gap:{kit.some(8, 12)}px" hidden>'
         f"<h3>{shown(title)}</h3>{''.join(rows)}{buttons}</div>"

@@ -3,7 +3,8 @@
 
 from typing import Final
 
-from foveate.agent.oracles.wants import All, AtEnd, Clicked, Ticked, Until, Want, says
+from foveate.agent.oracles.state import says
+from foveate.agent.oracles.wants import All, AtEnd, Clicked, Ticked, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit
@@ -77,11 +78,7 @@ def _body(kit: Kit, names: list[str], task: str, end: str, *, inner: bool) -> st
     closing = f'<p class="muted">{shown(kit.words.sentence(2))}</p>'
     if task == "end":
         closing = f'<div class="row">{kit.button(end, f"press:{end}", key="end", first=True)}</div>'
-    report = (
-        kit.report(kit.words.sentence(2)).replace('data-report="instead"', 'data-report="toast"')
-        if task in ("open", "end") and kit.chance(0.6)
-        else ""
-    )
+    report = kit.toast(kit.words.sentence(2)) if task in ("open", "end") else ""
     bar = ""
     if kit.chance(0.2):
         bar = f'<div class="bar panel row between" style="top:0;padding:6px 10px"><b>{shown(kit.title)}</b>{kit.icon_button(kit.one(("menu", "user", "search")), "other")}</div>'

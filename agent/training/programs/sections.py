@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from foveate.agent.oracles.wants import All, AtEnd, Chosen, Clicked, Seen, Until, Want, Within, says
+from foveate.agent.oracles.state import says
+from foveate.agent.oracles.wants import All, AtEnd, Chosen, Clicked, Seen, Until, Want, Within
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit

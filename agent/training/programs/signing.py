@@ -3,7 +3,8 @@
 
 from typing import Final
 
-from foveate.agent.oracles.wants import All, Clicked, Holds, Ticked, Until, Want, says
+from foveate.agent.oracles.state import says
+from foveate.agent.oracles.wants import All, Clicked, Holds, Ticked, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from foveate.agent.oracles.wants import AtEnd, Clicked, Seen, Ticked, Until, says
+from foveate.agent.oracles.state import says
+from foveate.agent.oracles.wants import AtEnd, Clicked, Seen, Ticked, Until
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit
@@ -160,10 +161,6 @@ def _body(
         for row in table.rows
     )
     grid = f'<div style="overflow-x:hidden"><table>{head}{rows}</table></div>'
-    report = (
-        kit.report(kit.words.sentence(2)).replace('data-report="instead"', 'data-report="line"')
-        if (action or button) and kit.chance(0.6)
-        else ""
-    )
+    report = kit.toast(kit.words.sentence(2)) if action or button else ""
     order = [button, grid] if kit.chance(0.5) else [grid, button]
     return f'<main style="font-size:{kit.one((0.85, 0.9, 0.95))}em">{kit.heading() if kit.chance(0.7) else ""}{order[0]}{order[1]}{report}</main>'

@@ -3,7 +3,8 @@
 
 from typing import Final
 
-from foveate.agent.oracles.wants import All, Clicked, Nothing, Paged, Until, Want, keeps, says
+from foveate.agent.oracles.state import keeps, says
+from foveate.agent.oracles.wants import All, Clicked, Nothing, Paged, Until, Want
 from foveate.agent.training.markup import shown
 from foveate.agent.training.programs import saying
 from foveate.agent.training.programs.kit import Kit
@@ -80,5 +81,4 @@ def _body(kit: Kit, rows: list[str], names: tuple[str, str, str]) -> str:
         f'<div class="row between">{back}<span class="row">'
         f"{forward}{kit.button(finish, 'save', key='finish', first=True)}</span></div>"
     )
-    report = kit.report(kit.words.sentence(2)) if kit.chance(0.8) else ""
-    return f'<main><div data-form class="col" style="gap:{kit.some(8, 12)}px">{kit.heading()}{progress}{parts}{buttons}</div>{report}</main>'
+    return kit.form(f"{kit.heading()}{progress}{parts}", buttons, f"gap:{kit.some(8, 12)}px")
