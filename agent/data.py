@@ -33,6 +33,8 @@ def make(
     programs: Annotated[
         bool, typer.Option("--programs", help="Small programs that an oracle does step by step, in place of pages.")
     ] = False,
+    side: Annotated[int, typer.Option(min=64, max=2048, help="The viewport's width and height in CSS pixels.")] = 320,
+    scale: Annotated[float, typer.Option(min=0.25, max=8, help="Device pixels a CSS pixel.")] = 1.4,
     browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> Ending:
@@ -49,10 +51,10 @@ def make(
     seeds = range(seed, seed + count)
     made: making.Made | demonstrations.Made
     if programs:
-        done = demonstrations.orders(out, seeds, split.value, workers, browser)
+        done = demonstrations.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))
         paths, made = [order.path for order in done], demonstrations.make(done, workers=workers, say=say)
     else:
-        todo = making.orders(out, seeds, split.value, workers, browser)
+        todo = making.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))
         paths, made = [order.path for order in todo], making.make(todo, workers=workers, say=say)
     said = {
         "status": "success", "shards": [str(path) for path in paths], "screens": made.screens,

@@ -137,7 +137,7 @@ def _dialog(sheet: Sheet) -> str:
     width, top = sheet.some(190, 290), sheet.some(20, 110)
     dim = '<div class="dim" data-dim></div>' if sheet.chance(0.85) else ""
     return (
-        f'{dim}<div class="over col" style="position:absolute;left:{(320 - width) // 2}px;top:{top}px;width:{width}px;'
+        f'{dim}<div class="over col" style="position:absolute;left:0;right:0;margin:0 auto;top:{top}px;width:{width}px;'
         f'padding:12px;gap:8px">{"".join(content)}{close}</div>'
     )
 

@@ -14,12 +14,27 @@ from typing import Final
 from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.training.layouts import write_page
 from foveate.agent.training.markup import Page
-from foveate.agent.training.rendering import Renderer
+from foveate.agent.training.rendering import SCALE, SIDE, Renderer
 from foveate.agent.training.words import Split
 from foveate.policies.training.shards import write_shard
 
 SHARD: Final = 250
 """Most screens a shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How pages are drawn.
+
+    Attributes:
+        side: Width and height of the viewport in CSS pixels.
+        scale: Device pixels a CSS pixel.
+        browser: The Chromium to use; None is what is found.
+    """
+
+    side: int = SIDE
+    scale: float = SCALE
+    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +45,13 @@ class Order:
         path: Where.
         seeds: One a page.
         split: Whether its words, fonts and themes are of those that are trained on.
-        browser: The Chromium to use; None is what is found.
+        way: How they are drawn.
     """
 
     path: Path
     seeds: range
     split: Split
-    browser: str | None = None
+    way: Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +75,11 @@ class Made:
         return f"{self.screens:,} screens, {rate:.1f} a second, {kilobytes:.1f} kB each"
 
 
-def orders(folder: Path, seeds: range, split: Split, workers: int, browser: str | None = None) -> tuple[Order, ...]:
+def orders(folder: Path, seeds: range, split: Split, workers: int, way: Way) -> tuple[Order, ...]:
     """Divide seeds into shards: of SHARD pages, fewer where otherwise a worker would have nothing to do."""
     size = max(1, min(SHARD, -(-len(seeds) // workers)))
     parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
-    return tuple(Order(folder / f"web-{split}-{part[0]:011d}.tar", part, split, browser) for part in parts)
+    return tuple(Order(folder / f"web-{split}-{part[0]:011d}.tar", part, split, way) for part in parts)
 
 
 def make(todo: Sequence[Order], *, workers: int, say: Callable[[str], None]) -> Made:
@@ -134,7 +149,8 @@ def _pages(order: Order, parent: int) -> Iterator[Page]:
 def _work(todo: Sequence[Order]) -> Made:
     screens = size = 0
     parent = os.getppid()
-    with Renderer(browser=todo[0].browser) as renderer:
+    way = todo[0].way
+    with Renderer(side=way.side, scale=way.scale, browser=way.browser) as renderer:
         begun = time.monotonic()
         for order in todo:
             screens += write_shard(order.path, renderer.draw(_pages(order, parent)))

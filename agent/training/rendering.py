@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from PIL import Image as Pillow
 
-from foveate.actions.errors import BrowserCrashed, MissingDependency
+from foveate.actions.errors import BrowserCrashed, MissingDependency, UsageError
 from foveate.agent.training.markup import Page
 from foveate.envs.base import Image
 from foveate.envs.chromium import QUIET_FLAGS, find_chromium, sandbox_flags
@@ -49,9 +49,17 @@ class Renderer:
         scale: Device pixels a CSS pixel; ``side`` times ``scale`` must be whole.
         across: Pages drawn at once, as the side of a square of frames; a picture of four costs as much as one of one.
         browser: The Chromium to use; by default what is found.
+
+    Raises:
+        UsageError: If a page would not be a whole number of device pixels wide.
     """
 
     def __init__(self, *, side: int = SIDE, scale: float = SCALE, across: int = 2, browser: str | None = None) -> None:
+        if side < 1 or abs(side * scale - round(side * scale)) > 1e-6:
+            raise UsageError(
+                f"a viewport of {side} at {scale:g} is {side * scale:g} device pixels wide: choose a scale "
+                f"that gives a whole number, such as {448 / max(side, 1):g}"
+            )
         self.side = side
         self.scale = scale
         self.across = across

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from foveate.actions.errors import MissingDependency
+from foveate.actions.errors import MissingDependency, UsageError
 from foveate.agent.training.layouts import write_page
 from foveate.agent.training.markup import Mark, Page
 from foveate.agent.training.rendering import SCALE, SIDE, Renderer
@@ -221,6 +221,12 @@ def test_a_font_that_is_not_there_is_told_by_name(renderer: Renderer) -> None:
     page = Page("<body>text</body>", (), 0.0, {"font": "Nonesuch Grotesk"})
     with pytest.raises(MissingDependency, match=r"Nonesuch Grotesk.*apt install"):
         next(renderer.draw([page]))
+
+
+@pytest.mark.parametrize(("side", "scale"), [(320, 1.41), (0, 1.4)])
+def test_a_page_that_is_no_whole_number_of_pixels_wide_is_refused(side: int, scale: float) -> None:
+    with pytest.raises(UsageError, match=f"{side} at {scale}"):
+        Renderer(side=side, scale=scale)
 
 
 def test_a_renderer_outside_its_block_says_so() -> None:
