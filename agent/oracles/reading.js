@@ -72,7 +72,7 @@
     const chosen = field instanceof HTMLSelectElement && field.selectedOptions[0];
     let text = chosen ? chosen.label : field.value || field.placeholder || "";
     if (field.type === "password" && field.value) text = "•".repeat(field.value.length);
-    canvas.font = style.font;
+    canvas.font = style.font, canvas.letterSpacing = style.letterSpacing === "normal" ? "0px" : style.letterSpacing;
     const left = box.left + parseFloat(style.borderLeftWidth) + parseFloat(style.paddingLeft) - field.scrollLeft
       + (chosen && style.appearance !== "none" ? 4 : 0);
     const right = box.right - parseFloat(style.borderRightWidth) - parseFloat(style.paddingRight);

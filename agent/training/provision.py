@@ -49,8 +49,7 @@ def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callabl
     shown = [one for one in demonstrations.orders(folder / "programs", range(programs)) if not one.path.exists()]
     if shown:
         say(f"{len(shown)} shards of programs are missing: the oracle demonstrates them now")
-    for number, made in enumerate(demonstrations.make(shown, workers=workers) if shown else (), 1):
-        say(f"programs: {number} of {len(shown)} shards, {made.screens} screens, {len(made.unsolved)} left out")
+        say(f"programs: {demonstrations.make(shown, workers=workers, say=say)}")
 
 
 def has_chromium() -> bool:

@@ -193,7 +193,7 @@ class Renderer:
         answer = self._send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
         whole = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(answer["data"]))).convert("RGB"))
         side = round(self.side * self.scale)
-        whole = _fewer_shades(whole)
+        whole = fewer_shades(whole)
         return [
             np.ascontiguousarray(whole[row * side : (row + 1) * side, column * side : (column + 1) * side])
             for row, column in (divmod(number, self.across) for number in range(count))
@@ -203,7 +203,8 @@ class Renderer:
 _TABLE = (np.round(np.arange(256) / 255 * (_SHADES - 1)) * 255 / (_SHADES - 1)).round().astype(np.uint8)
 
 
-def _fewer_shades(picture: Image) -> Image:
+def fewer_shades(picture: Image) -> Image:
+    """Give a picture with the nearest shades of those that are kept: no eye tells the difference."""
     return _TABLE[picture]
 
 

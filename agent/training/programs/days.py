@@ -50,10 +50,10 @@ class _Shown:
 
 def days(kit: Kit) -> Made:
     """A month's grid."""
-    names, words = _months(kit)
     year = kit.some(2019, 2034)
     now = year * 12 + kit.some(0, 11)
     target = now + kit.one((0, 0, 0, 1, 1, 2, 3, -1, -1, -2))
+    names = _months(kit, now, target)
     day = kit.some(1, 28)
     hidden, confirmed = kit.chance(0.3), kit.chance(0.4)
     confirm = kit.action(("confirm", "save", "book", "reserve", "continue"), 10)
@@ -71,8 +71,7 @@ def days(kit: Kit) -> Made:
         wants = [Until(lambda sight: sight.state["chosen"] == chosen, [opened, picked])]
     if confirmed:
         wants = [Until(lambda sight: sight.state["saved"] == chosen, [*wants, Clicked("confirm", f"Click {confirm}")])]
-    month = names[target % 12]
-    date = kit.one((f"{day} {month} {target // 12}", f"{month} {day}, {target // 12}", f"{day} {month} {target // 12}"))
+    date = _date(kit, names[target % 12], day, target)
     where = f" for {kit.said(opener)}" if hidden else ""
     clauses = [
         kit.one(
@@ -93,7 +92,7 @@ def days(kit: Kit) -> Made:
     return Made(
         f"days, {abs(target - now)} months away",
         saying.joined(kit, clauses),
-        _body(kit, arrows, opener if hidden else "", confirm if confirmed else "", words),
+        _body(kit, arrows, opener if hidden else "", confirm if confirmed else "", names),
         Until(lambda sight: False, wants) if not confirmed else wants[0],
         goal,
         state,
@@ -101,19 +100,22 @@ def days(kit: Kit) -> Made:
     )
 
 
-def _months(kit: Kit) -> tuple[list[str], list[str]]:
-    """Give the months' names, of a language or numbers, and the letters of the days of the week."""
-    fitting = [list(names) for names in MONTHS if all(kit.fits(name) for name in names)]
-    if kit.split == "seen" and kit.chance(0.7):
-        fitting = [list(MONTHS[0])]
-    names = (
-        [name.capitalize() for name in kit.one(fitting)]
-        if fitting
-        else [kit.words.made_up().capitalize()[:9] for _ in range(12)]
-    )
-    while len(set(names)) < 12:
-        names = [kit.words.made_up().capitalize()[:9] + "aeiou"[number % 5] for number in range(12)]
-    return names, list(kit.one(("MTWTFSS", "SMTWTFS", "LMMJVSD", "")))
+def _months(kit: Kit, now: int, target: int) -> list[str]:
+    """Give the months' names in some language; their numbers where a name that is shown is not of the split."""
+    shown = {month % 12 for month in range(min(now, target), max(now, target) + 1)}
+    numbers = [f"{month:02d}" for month in range(1, 13)]
+    fitting = [names for names in MONTHS if all(kit.fits(names[month]) for month in shown)]
+    if not fitting or kit.chance(0.15):
+        return numbers
+    names = fitting[0] if kit.chance(0.6) else kit.one(fitting)
+    return [name.capitalize() if month in shown else numbers[month] for month, name in enumerate(names)]
+
+
+def _date(kit: Kit, month: str, day: int, target: int) -> str:
+    year = target // 12
+    if month.isdigit():
+        return kit.one((f"{day}.{int(month)}.{year}", f"{year}-{month}-{day:02d}", f"{day}.{month}.{year}"))
+    return kit.one((f"{day} {month} {year}", f"{month} {day}, {year}", f"{day} {month} {year}"))
 
 
 def _arrows(kit: Kit) -> tuple[str, str, tuple[str, str]]:
@@ -123,15 +125,21 @@ def _arrows(kit: Kit) -> tuple[str, str, tuple[str, str]]:
     return said, after, (earlier, later)
 
 
-def _body(kit: Kit, arrows: tuple[str, str], opener: str, confirm: str, letters: list[str]) -> str:
-    kit.templates["month"] = kit.one(("%month% %year%", "%month% %year%", "%year% %month%"))
+def _body(kit: Kit, arrows: tuple[str, str], opener: str, confirm: str, names: list[str]) -> str:
+    worded = any(not name.isdigit() for name in names)
+    kit.templates["month"] = kit.one(
+        ("%month% %year%", "%year% %month%") if worded else ("%month% / %year%", "%year%-%month%", "%month%.%year%")
+    )
     kit.templates["chosen"] = kit.one(("%day% %month% %year%", "%day%. %month%", "%month% %day%"))
     height = kit.some(24, 30)
     kit.templates["day"] = (
         f'<button type="button" class="tool pick chip" data-key="day %day%" data-role="day" data-name="%day%" data-do="day:%day%" '
         f'style="padding:0;height:{height}px;display:flex;align-items:center;justify-content:center;border-radius:{kit.one((0, 4, 99))}px">%day%</button>'
     )
-    heads = "".join(f'<span class="muted small" style="text-align:center">{letter}</span>' for letter in letters)
+    heads = "".join(
+        f'<span class="muted small" style="text-align:center">{letter}</span>'
+        for letter in kit.one(("MTWTFSS", "SMTWTFS", "LMMJVSD", ""))
+    )
     title = '<span data-key="shown" data-role="" class="bold"></span>'
     bar = (
         f'<div class="row between">{arrows[0]}{title}{arrows[1]}</div>'

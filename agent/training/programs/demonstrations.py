@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.agent import Agent
 from foveate.agent.oracles.program_oracle import ProgramOracle
+from foveate.agent.training.making import Way
 from foveate.agent.training.programs.env import ProgramEnv
+from foveate.agent.training.rendering import fewer_shades
 from foveate.agent.training.words import Split
+from foveate.envs.base import Viewport
 from foveate.policies.training.screens import Screen
 from foveate.policies.training.shards import write_shard
 
@@ -31,9 +32,6 @@ _LANES = 3
 
 _PROGRAMS = 60
 """Programs a shard."""
-
-_SHADES = 32
-_TABLE = (np.round(np.arange(256) / 255 * (_SHADES - 1)) * 255 / (_SHADES - 1)).round().astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,11 @@ class Demonstration:
 
 
 async def demonstrate(
-    seeds: Iterable[int], split: Split = "seen", *, mistakes: float = MISTAKES, browser: str | None = None
+    seeds: Iterable[int],
+    split: Split = "seen",
+    *,
+    mistakes: float = MISTAKES,
+    way: Way = Way(),  # noqa: B008 - frozen
 ) -> list[Demonstration]:
     """Let the oracle do programs, several at once.
 
@@ -62,7 +64,7 @@ async def demonstrate(
         seeds: One a program.
         split: Whether their words, fonts and looks are trained on.
         mistakes: Share of programs, 0 to 1, in which it makes mistakes on purpose and puts them right.
-        browser: The Chromium to use; None looks for one.
+        way: How their pages are drawn.
 
     Returns:
         One a seed, in their order.
@@ -77,7 +79,7 @@ async def demonstrate(
 
     async def lane() -> None:
         async with (
-            ProgramEnv(browser=browser, fresh=False) as env,
+            ProgramEnv(viewport=Viewport(way.side, way.side, way.scale), browser=way.browser, fresh=False) as env,
             ProgramOracle(env.browser, mistakes=mistakes, recapture=True) as oracle,
         ):
             for place, seed in waiting:
@@ -91,7 +93,7 @@ async def demonstrate(
 
 async def _one(env: ProgramEnv, oracle: ProgramOracle, seed: int, split: Split) -> Demonstration:
     result = await Agent(env, oracle).run(episode=f"{split}:{seed}")
-    screens = tuple(replace(screen, image=_TABLE[screen.image]) for screen in oracle.screens)
+    screens = tuple(replace(screen, image=fewer_shades(screen.image)) for screen in oracle.screens)
     return Demonstration(seed, screens, env.program.ended(result), tuple(oracle.slips))
 
 
@@ -106,15 +108,15 @@ class Order:
         path: Where.
         seeds: One a program.
         split: Whether their words, fonts and looks are trained on.
+        way: How their pages are drawn.
         mistakes: Share of programs in which the oracle makes mistakes on purpose.
-        browser: The Chromium to use; None looks for one.
     """
 
     path: Path
     seeds: range
     split: Split
+    way: Way
     mistakes: float = MISTAKES
-    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +156,22 @@ class Made:
 
 
 def orders(
-    folder: Path, seeds: range, split: Split = "seen", workers: int = 1, browser: str | None = None
+    folder: Path,
+    seeds: range,
+    split: Split = "seen",
+    workers: int = 1,
+    way: Way = Way(),  # noqa: B008 - frozen
 ) -> tuple[Order, ...]:
     """Divide programs into shards, fewer a shard where otherwise a worker would have nothing to do."""
     size = max(1, min(_PROGRAMS, -(-len(seeds) // workers)))
     parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
-    return tuple(Order(folder / f"programs-{split}-{part[0]:011d}.tar", part, split, browser=browser) for part in parts)
+    return tuple(Order(folder / f"programs-{split}-{part[0]:011d}.tar", part, split, way) for part in parts)
 
 
 def make_shard(order: Order) -> Made:
     """Make one shard of demonstrations; those that did not succeed are left out, and named."""
     begun_s = time.monotonic()
-    done = asyncio.run(demonstrate(order.seeds, order.split, mistakes=order.mistakes, browser=order.browser))
+    done = asyncio.run(demonstrate(order.seeds, order.split, mistakes=order.mistakes, way=order.way))
     screens = write_shard(order.path, _kept(done))
     unsolved = tuple(one.seed for one in done if not one.solved)
     return Made(len(done), screens, order.path.stat().st_size, unsolved, time.monotonic() - begun_s)

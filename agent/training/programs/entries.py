@@ -95,7 +95,7 @@ def entries(kit: Kit) -> Made:
     task = kit.one(
         ("add", "add", "delete", "delete", "add two", "both", "lacking", *(("tick", "tick") if ticks else ()))
     )
-    asked = kit.one(("Remove %?", "Delete %?", "Really delete %?")) if kit.chance(0.12) else ""
+    asked = kit.saying(("Remove %?", "Delete %?", "Really delete %?")) if kit.chance(0.12) else ""
     made = _List(
         kit, names, [name for name in names if ticks and kit.chance(0.3)], kit.name(kit.words.field, 12),
         "plus icon" if kit.chance(0.25) else kit.action(("add", "insert", "create"), 8), ticks,

@@ -48,6 +48,8 @@ class Kit:
         self.labels = rng.choice(("above", "above", "left", "inside"))
         self.delete_sign = rng.choice(("×", "×", "close", "trash", "trash", "minus"))
         self.icon_size = rng.choice((16, 18, 20, 22))
+        self.switch_height = rng.choice((16, 18, 20, 22))
+        self.row_pad = rng.randint(1, 4)
         self.delete_size = rng.choice((14, 16, 18))
 
     # Chance ---------------------------------------------------------------------------------------------------------
@@ -100,6 +102,18 @@ class Kit:
     def fits(self, text: str) -> bool:
         """Tell whether a text's words are of the split."""
         return split_of(text) <= {self.split}
+
+    def short(self, draw: Callable[[], str], longest: int = 20) -> str:
+        """Draw a text that is at most so long, without quotes in it."""
+        while True:
+            text = draw()
+            if len(text) <= longest and '"' not in text:
+                return text
+
+    def saying(self, usual: Sequence[str], words: int = 3) -> str:
+        """Draw a sentence: one of the usual ones that are of the split, or one that says nothing."""
+        fitting = [text for text in usual if self.fits(text)]
+        return self.one(fitting) if fitting and self.chance(0.7) else self.words.sentence(words)
 
     def said(self, name: str) -> str:
         """Write a name as an instruction does: exactly, sometimes in lower case."""

@@ -44,7 +44,7 @@ def _drawn(kit: Kit) -> Callable[[], str]:
 
 def _pairs(kit: Kit, count: int) -> list[tuple[str, str]]:
     draw = _drawn(kit) if kit.chance(0.5) else None
-    return [(kit.name(kit.words.field, 14), (draw or _drawn(kit))()[:24].strip()) for _ in range(count)]
+    return [(kit.name(kit.words.field, 14), kit.short(draw or _drawn(kit), 24)) for _ in range(count)]
 
 
 def _asked(kit: Kit, name: str) -> str:

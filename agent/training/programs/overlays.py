@@ -113,7 +113,7 @@ def asking(kit: Kit) -> Made:
     goal: dict[str, object] = {"names": dict(names_state)}
     if task == "rename":
         new = kit.thing(13)
-        question = kit.one(("New name?", "What is it called?", kit.words.sentence(3)))
+        question = kit.saying(("New name?", "What is it called?"))
         clauses = [
             kit.one(
                 (
@@ -127,7 +127,7 @@ def asking(kit: Kit) -> Made:
         )
         goal = {"names": {**names_state, name: new}}
     elif task == "remove":
-        question = kit.one(("Are you sure?", f"{name}: {verb}?", kit.words.sentence(3)))
+        question = kit.saying(("Are you sure?", f"{name}: {verb}?"))
         clauses = [
             f"{kit.one((f'click {verb} for {said}', f'press {verb} beside {said}'))}",
             kit.one(("confirm it", "confirm with OK", "answer OK")),
@@ -135,7 +135,7 @@ def asking(kit: Kit) -> Made:
         plan = Until(lambda sight: sight.state["names"][name] is None and sight.dialog is None, [Replied(), press])
         goal = {"names": {**names_state, name: None}}
     elif task == "keep":
-        question = kit.one(("Are you sure?", f"{name}: {verb}?"))
+        question = kit.saying(("Are you sure?", f"{name}: {verb}?"))
         clauses = [f"click {verb} for {said}", kit.one(("cancel when it asks", "do not confirm it", "answer Cancel"))]
         plan = Until(lambda sight: sight.state["kept"] == name and sight.dialog is None, [Replied(accept=False), press])
         goal["kept"] = name

@@ -39,15 +39,14 @@ class Control:
 def field(kit: Kit, *, value: str | None = None, more: str = "") -> Control:
     """Make a field to type into."""
     name, key = kit.name(kit.words.field, 14), kit.key("field")
-    start = value if value is not None else kit.words.value()[:20] if kit.chance(0.15) else ""
+    start = value if value is not None else kit.short(kit.words.value) if kit.chance(0.15) else ""
     inside = kit.labels == "inside" and not start
     control = kit.input(key, name, value=start, hint=name if inside else "", more=f'data-holds="{key}" {more}')
     html = control if inside else kit.labelled(key, name, control)
 
     def other() -> str:
-        text = start
-        while text == start or len(text) > 20 or '"' in text:
-            text = kit.words.value()
+        while (text := kit.short(kit.words.value)) == start:
+            pass
         return text
 
     def clause(wanted: str) -> str:
@@ -61,7 +60,7 @@ def box(kit: Kit, *, on: bool | None = None) -> Control:
     name, key = kit.thing(18), kit.key("box")
     start = kit.chance(0.35) if on is None else on
     mark = kit.mark(key, shown(name), on=start, more=f'data-holds="{key}" data-kind="tick" data-tick')
-    html = f'<label for="{key}" class="row nowrap" style="gap:{kit.some(4, 8)}px;padding:{kit.some(1, 4)}px 0">{mark}<span>{shown(name)}</span></label>'
+    html = f'<label for="{key}" class="row nowrap" style="gap:{kit.some(4, 8)}px;padding:{kit.row_pad}px 0">{mark}<span>{shown(name)}</span></label>'
     return Control(
         "box", key, name, html, start, lambda wanted: Ticked(key, name, wanted),
         lambda wanted: saying.tick(kit, name, wanted), lambda: not start,
@@ -72,13 +71,13 @@ def switch(kit: Kit, *, on: bool | None = None) -> Control:
     """Make a switch with its label."""
     name, key = kit.thing(18), kit.key("switch")
     start = kit.chance(0.4) if on is None else on
-    height = kit.some(16, 22)
+    height = kit.switch_height
     control = (
         f'<button type="button" id="{key}" class="mark switch" data-key="{key}" data-role="switch" data-mark data-name="{shown(name)}" '
         f'data-holds="{key}" data-kind="tick" data-tick aria-checked="{str(start).lower()}" style="width:{round(height * 1.9)}px;height:{height}px"><i></i></button>'
     )
     label = f'<label for="{key}" class="grow">{shown(name)}</label>'
-    html = f'<div class="row between" style="padding:{kit.some(1, 4)}px 0">{label}{control}</div>'
+    html = f'<div class="row between" style="padding:{kit.row_pad}px 0">{label}{control}</div>'
     return Control(
         "switch", key, name, html, start, lambda wanted: Ticked(key, name, wanted),
         lambda wanted: saying.switch(kit, name, wanted), lambda: not start,

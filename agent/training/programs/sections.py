@@ -94,7 +94,7 @@ def _change(kit: Kit, target: str, bodies: dict[str, str]) -> Made:
 
 
 def _answer(kit: Kit, target: str, bodies: dict[str, str]) -> Made:
-    pairs = [(kit.name(kit.words.field, 12), kit.words.value()[:22].strip()) for _ in range(kit.some(1, 3))]
+    pairs = [(kit.name(kit.words.field, 12), kit.short(kit.words.value, 22)) for _ in range(kit.some(1, 3))]
     name, value = kit.one(pairs)
     bodies[target] = "".join(
         f'<div class="row between" data-key="fact {shown(one)}" data-role="value" data-name="{shown(one)}" data-value="{shown(held)}"><span class="muted">{shown(one)}</span><span>{shown(held)}</span></div>'

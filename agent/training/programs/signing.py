@@ -30,9 +30,7 @@ actions.peek = () => { S.shown = !S.shown; };
 
 def signing(kit: Kit) -> Made:
     """A form with a password."""
-    user = kit.one((kit.words.email, kit.words.made_up_plain, kit.words.person))()
-    while len(user) > 20:
-        user = kit.words.email()
+    user = kit.short(kit.one((kit.words.email, kit.words.made_up_plain, kit.words.person)))
     secret = _secret(kit)
     fields = kit.name(kit.words.field, 13), kit.name(kit.words.field, 13)
     enter, leave, peek = (

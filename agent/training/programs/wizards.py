@@ -62,7 +62,12 @@ def wizards(kit: Kit) -> Made:
 
 
 def _body(kit: Kit, rows: list[str], names: tuple[str, str, str]) -> str:
-    kit.templates["progress"] = kit.one(("Step %at% of %of%", "%at% / %of%", "%at% of %of%", "Step %at%"))
+    ways = [
+        way
+        for way in ("Step %at% of %of%", "%at% / %of%", "%at% of %of%", "Step %at%")
+        if kit.fits(way.replace("%", ""))
+    ]
+    kit.templates["progress"] = kit.one(ways)
     dots = "".join('<i data-dot style="height:5px;flex:1;border-radius:3px"></i>' for _ in rows)
     progress = kit.one(
         (
