@@ -42,7 +42,9 @@ def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callabl
     from foveate.agent.training.programs import demonstrations
 
     folder = work / "shards"
-    drawn = [one for one in making.orders(folder / "pages", range(pages), "seen", 1) if not one.path.exists()]
+    drawn = [
+        one for one in making.orders(folder / "pages", range(pages), "seen", 1, making.Way()) if not one.path.exists()
+    ]
     if pages and drawn:
         say(f"{len(drawn)} shards of pages are missing: they are drawn now")
         say(f"pages: {making.make(drawn, workers=workers, say=say)}")
