@@ -1,5 +1,6 @@
 """What an evaluation counts: items and seeds, intervals, baselines, the journal, the file of figures."""
 
+import importlib.util
 import itertools
 import json
 from pathlib import Path
@@ -28,6 +29,7 @@ from foveate.agent.evaluation_journal import Journal, as_data, of_data
 from foveate.agent.evaluation_summary import Circumstances, figures_of, line_of, to_text
 from foveate.agent.evaluation_worker import Deciding
 
+ROOT = Path(__file__).parents[2]
 HEAD = {"policy": "internvl", "model": "tiny", "weights": "ab", "pages": "cd"}
 
 
@@ -187,6 +189,29 @@ def test_the_file_of_figures_is_json_with_a_line_an_item() -> None:
     text = to_text(figures())
     assert json.loads(text) == figures() | {"seconds": 2.0}
     assert sum(line.startswith('  {"suite": ') for line in text.splitlines()) == 6
+
+
+def test_the_readme_tells_the_figures_of_all_suites() -> None:
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "tests/bench/readme.py")
+    assert spec is not None
+    assert spec.loader is not None
+    readme = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(readme)
+    done = {name: [] for name in SUITES} | {FIXING: [Done(Item(FIXING, 9, "seen"), {"target": [0.1, 0.1, 0.2, 0.2]})]}
+    done["clicks"] = [click(0, [0.1, 0.1, 0.3, 0.3], [0.2, 0.2]), click(1, [0.1, 0.1, 0.3, 0.3], [0.2, 0.2], "unseen")]
+    for name in ("typing", "programs"):
+        found = episode("", 0, True, False).found | {"program": "forms"}
+        done[name] = [Done(Item(name, 1, split), found) for split in ("seen", "unseen")]
+    done["answers"] = [Done(Item("answers", 1, split), {"right": False, "ms": {}}) for split in ("seen", "unseen")]
+    ms = {"encode": [40.0], "settle": [60.0], "total": [130.0]}
+    done["apps"] = [Done(episode("todo", 0, True, True).item, episode("todo", 0, True, True).found | {"ms": ms})]
+    text = readme.tiny_section(figures_of(done, Circumstances(HEAD, 0, 1, 2.0)), ROOT / "tests/bench/results/none.json")
+    assert (
+        "| one click | 2 of 2: 100% (34% to 100%) | 1 of 1: 100% (21% to 100%) | 1 of 1: 100% (21% to 100%) |" in text
+    )
+    assert "| the word at a place | 0 of 2: 0% (0% to 66%) |" in text
+    assert "| todo | 1 of 1: 100% (21% to 100%) | 1 of 1: 100% (21% to 100%) |" in text
+    assert "A whole step in the applications: 130 ms median (budget 500; encode 40, settle 60)." in text
 
 
 def test_a_line_says_how_far_a_suite_has_come() -> None:
