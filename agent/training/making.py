@@ -75,7 +75,13 @@ class Made:
         return f"{self.screens:,} screens, {rate:.1f} a second, {kilobytes:.1f} kB each"
 
 
-def orders(folder: Path, seeds: range, split: Split, workers: int, way: Way) -> tuple[Order, ...]:
+def orders(
+    folder: Path,
+    seeds: range,
+    split: Split,
+    workers: int,
+    way: Way = Way(),  # noqa: B008 - frozen
+) -> tuple[Order, ...]:
     """Divide seeds into shards: of SHARD pages, fewer where otherwise a worker would have nothing to do."""
     size = max(1, min(SHARD, -(-len(seeds) // workers)))
     parts = [seeds[start : start + size] for start in range(0, len(seeds), size)]
