@@ -80,7 +80,7 @@ def orders(
     seeds: range,
     split: Split,
     workers: int,
-    way: Way = Way(),  # noqa: B008 - frozen
+    way: Way = Way(),
 ) -> tuple[Order, ...]:
     """Divide seeds into shards: of SHARD pages, fewer where otherwise a worker would have nothing to do."""
     size = max(1, min(SHARD, -(-len(seeds) // workers)))
