@@ -34,8 +34,8 @@ def tiny_section(figures: dict[str, Any], source: Path) -> str:
     clicks, apps = suites["clicks"], suites["apps"]
     head = (
         f"The bundled checkpoint (`foveate eval tiny`), {machine['cores']} cores of {machine['cpu']}: right answers "
-        "with Wilson 95 % intervals. Half of the generated pages are made of fonts, themes and words that were kept out "
-        "of training; no sample application, and no sentence of one, is in what it was trained on."
+        "with Wilson 95 % intervals. Half of the generated pages are made of fonts, themes and words that were kept "
+        "out of training; no sample application, and no sentence of one, is in what it was trained on."
     )
     rows = [
         ("one click", clicks["right"]),
