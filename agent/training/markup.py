@@ -121,13 +121,15 @@ class Sheet:
                 return name
         return None
 
-    def picture(self, name: str | None = None, size: float | None = None, style: str = "") -> str:
-        """Write an icon, any by default, about as large as the text."""
+    def picture(
+        self, name: str | None = None, size: float | None = None, style: str = "", *, plain: bool = False
+    ) -> str:
+        """Write an icon, any by default, about as large as the text; a plain one in its first variant."""
         name = name or self.rng.choice(tuple(ICONS))
         self.drawn.append(name)
         size = size or self.habit("icon size", lambda: round(self.theme.size * self.rng.uniform(0.95, 1.5)))
         pen = self.habit("pen", lambda: draw_pen(self.rng))
-        variant = self.habit(f"icon {name}", lambda: self.rng.randrange(len(ICONS[name])))
+        variant = 0 if plain else self.habit(f"icon {name}", lambda: self.rng.randrange(len(ICONS[name])))
         return icon(name, variant, pen, size, style)
 
     def some(self, low: int, high: int) -> int:

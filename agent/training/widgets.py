@@ -124,7 +124,7 @@ def _drawn_tick(sheet: Sheet, kind: str, on: bool, size: float) -> str:
         inside = (
             '<i style="width:46%;height:46%;border-radius:50%;background:currentColor"></i>'
             if kind == "radio"
-            else sheet.picture("check", size * 0.8)
+            else sheet.picture("check", size * 0.8, plain=True)
         )
     return (
         f'<span data-m class="{"on" if on else ""}" style="width:{size}px;height:{size}px;flex:none;display:inline-flex;'
