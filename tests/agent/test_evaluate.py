@@ -142,6 +142,7 @@ def test_an_interruption_keeps_what_is_done_and_leaves_no_process(
     assert (process.returncode, output) == (130, "")
     assert "of 200 items are kept in a.json.journal: --resume goes on" in told
     assert "Traceback" not in told
+    deadline = time.monotonic() + 20
     while processes_of(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_of(mark) == []
