@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import random
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from foveate.actions.geometry import Convention
 from foveate.actions.schema import Press, Respond, TypeText
@@ -30,6 +31,18 @@ _MOST_MISTAKES = 2
 _SLIP_SHARE = 0.4
 
 
+class Slip(NamedTuple):
+    """A wrong answer that was given on purpose.
+
+    Attributes:
+        step: When, from 0.
+        answer: The whole text.
+    """
+
+    step: int
+    answer: str
+
+
 class ProgramOracle(Resource, Policy):
     """An oracle: knows what the page's code knows, and is no measure of what can be seen.
 
@@ -48,7 +61,7 @@ class ProgramOracle(Resource, Policy):
     def __init__(self, env: BrowserEnv, *, mistakes: float = 0.0, recapture: bool = False) -> None:
         self.preferred_viewport = Viewport(320, 320, 1.4)
         self.screens: list[Screen] = []
-        self.slips: list[str] = []
+        self.slips: list[Slip] = []
         self._env = env
         self._share = mistakes
         self._recapture = recapture
@@ -104,9 +117,14 @@ class ProgramOracle(Resource, Policy):
         image = observation.image
         if self._recapture and sight.dialog is None:
             image = await self._captured(observation)
-        elements = sight.elements
-        if question.element is None or elements[question.element].role != SCROLLER:
-            elements = tuple(element for element in elements if element.role != SCROLLER)  # they are the last ones
+        kept = [
+            index
+            for index, element in enumerate(sight.elements)
+            if element.role != SCROLLER or index == question.element
+        ]
+        elements = tuple(sight.elements[index] for index in kept)
+        if question.element is not None:
+            question = replace(question, element=kept.index(question.element))
         self.screens.append(Screen(image, sight.texts, elements, (question,), self._facts(sight)))
 
     def _facts(self, sight: Sight) -> dict[str, str]:
@@ -144,7 +162,7 @@ class ProgramOracle(Resource, Policy):
         wrong = slip(self._rng, move, sight)
         if wrong is not None:
             self._slips_left -= 1
-            self.slips.append(wrong)
+            self.slips.append(Slip(len(self.screens) - 1, wrong))
         return wrong
 
 

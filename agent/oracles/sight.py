@@ -56,7 +56,7 @@ def _page_sight(found: Mapping[str, Any]) -> Sight:
     )
     elements: list[Element] = []
     things: dict[str, Thing] = {}
-    for item in sorted(found["things"], key=lambda item: item["role"] == SCROLLER):
+    for item in found["things"]:
         key, aim = item["key"], item["aim"]
         number: int | None = None
         if aim is not None and item["role"]:

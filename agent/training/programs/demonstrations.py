@@ -15,7 +15,7 @@ from typing import Final
 
 from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.agent import Agent
-from foveate.agent.oracles.program_oracle import ProgramOracle
+from foveate.agent.oracles.program_oracle import ProgramOracle, Slip
 from foveate.agent.training.making import Way
 from foveate.agent.training.programs.env import ProgramEnv
 from foveate.agent.training.rendering import fewer_shades
@@ -42,13 +42,13 @@ class Demonstration:
         seed: The program's.
         screens: One a step, each with the right next step, also where a wrong one was done on purpose.
         solved: The page verified that the task was done.
-        slips: The wrong answers that were given on purpose; they are no screen's question.
+        slips: The wrong answers that were given on purpose; none is its screen's right one.
     """
 
     seed: int
     screens: tuple[Screen, ...]
     solved: bool
-    slips: tuple[str, ...]
+    slips: tuple[Slip, ...]
 
 
 async def demonstrate(
