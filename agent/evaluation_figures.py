@@ -48,11 +48,17 @@ def tallies(items: Iterable[Done], column: str, by: Callable[[Done], str]) -> di
 
 
 def medians(items: Iterable[Done]) -> dict[str, float]:
-    """Give the median milliseconds of each phase over all steps of the items."""
+    """Give the median milliseconds of each phase over the steps of the items.
+
+    Of episodes only steps count in which something was done on the world and looked at: one that merely ends the
+    episode is no whole step.
+    """
     spent: dict[str, list[float]] = defaultdict(list)
     for item in items:
-        for phase, values in item.found.get("ms", {}).items():
-            spent[phase].extend(values)
+        phases = item.found.get("ms", {})
+        looked = phases.get("capture")
+        for phase, values in phases.items():
+            spent[phase] += values if looked is None else [ms for ms, seen in zip(values, looked, strict=True) if seen]
     return {phase: round(statistics.median(values), 1) for phase, values in spent.items() if values}
 
 

@@ -65,7 +65,16 @@ def test_a_tally_has_the_count_the_share_and_the_interval() -> None:
     assert tally([])["share"] is None
 
 
-def test_times_are_medians_over_all_steps() -> None:
+def test_times_are_medians_over_the_steps_in_which_the_world_was_looked_at() -> None:
+    items = [
+        Done(Item("apps", 0, "held-out", "todo"), {"ms": {"capture": [1.0, 2.0, 0.0], "total": [5.0, 7.0, 90.0]}}),
+        Done(Item("apps", 1, "held-out", "todo"), {"ms": {"capture": [9.0, 0.0], "total": [6.0, 80.0]}}),
+        Done(Item("apps", 2, "held-out", "todo"), {"ms": {}}),
+    ]
+    assert medians(items) == {"capture": 2.0, "total": 6.0}
+
+
+def test_times_of_single_questions_are_medians_over_all() -> None:
     items = [Done(Item("apps", 0, "held-out", "todo"), {"ms": {"settle": [1.0, 2.0, 90.0]}}),
              Done(Item("apps", 1, "held-out", "todo"), {"ms": {"settle": [3.0, 4.0]}})]  # fmt: skip
     assert medians(items) == {"settle": 3.0}

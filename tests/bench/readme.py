@@ -62,8 +62,9 @@ def tiny_section(figures: dict[str, Any], source: Path) -> str:
     )
     spent = apps["median_ms"]
     parts = ", ".join(f"{name} {spent[name]:.0f}" for name in PHASES if name in spent)
-    times = f"A whole step in the applications: {spent['total']:.0f} ms median (budget 500; {parts})."
-    shown = [head, "\n".join(table), f"Clicks by what was to be clicked: {roles}.", "\n".join(named), times]
+    shown = [head, "\n".join(table), f"Clicks by what was to be clicked: {roles}.", "\n".join(named)]
+    if spent:
+        shown.append(f"A whole step in the applications: {spent['total']:.0f} ms median (budget 500; {parts}).")
     picture = source.with_suffix(".png")
     if picture.exists():
         shown.append(f"![Hits and misses on the first pages of the clicks]({picture.relative_to(ROOT)})")
