@@ -13,6 +13,7 @@ from foveate.agent.evaluation_items import FIXING, Done, Item
 from foveate.agent.evaluation_pages import Pages, live, with_verdict
 from foveate.agent.evaluation_screens import ask_for_answer, ask_for_click, target_of
 from foveate.agent.oracles.program_oracle import ProgramOracle
+from foveate.agent.oracles.wants import OracleLost
 from foveate.agent.training.programs.making import program_task
 from foveate.agent.training.words import Split
 from foveate.agent.trajectory import Result
@@ -122,7 +123,11 @@ class _Worker:
             return Verdict(task.solved(result), task.ended(result))
 
         game = replace(self._game(item, ProgramOracle, judge), max_steps=task.max_steps)
-        found = await self._stage.play(task.html, game)
+        try:
+            found = await self._stage.play(task.html, game)
+        except OracleLost as lost:  # a program that its own oracle cannot do is a miss of the oracle's, not of the run
+            verdict = {"verified": False, "own_word": False, "reason": "OracleLost", "steps": 0, "ms": {}}
+            found = {"task": task.instruction, **verdict, "said": str(lost)[:160]}
         return {"program": task.family, "template": task.template, **found}
 
     def _game(self, item: Item, oracle: Player, judge: Judge = by_the_page) -> Game:
