@@ -13,7 +13,7 @@ from foveate.agent.evaluation_items import FIXING, Done, Item
 from foveate.agent.evaluation_pages import Pages, live, with_verdict
 from foveate.agent.evaluation_screens import ask_for_answer, ask_for_click, target_of
 from foveate.agent.oracles.program_oracle import ProgramOracle
-from foveate.agent.oracles.wants import OracleLost
+from foveate.agent.oracles.state import OracleLost
 from foveate.agent.training.programs.making import program_task
 from foveate.agent.training.words import Split
 from foveate.agent.trajectory import Result
