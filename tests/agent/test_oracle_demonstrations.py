@@ -12,12 +12,18 @@ from foveate.actions.parse import parse_answer
 from foveate.agent.agent import Agent
 from foveate.agent.data import data
 from foveate.agent.oracles.program_oracle import ProgramOracle
+from foveate.agent.oracles.sight import look_at
 from foveate.agent.oracles.state import OracleLost
+from foveate.agent.oracles.wants import Shows
+from foveate.agent.oracles.watched import Watched
 from foveate.agent.training.making import Way
 from foveate.agent.training.programs.demonstrations import Demonstration, demonstrate
 from foveate.agent.training.programs.env import ProgramEnv
 from foveate.agent.training.programs.families import FAMILIES
+from foveate.agent.training.programs.making import program_task
 from foveate.envs.browser import BrowserEnv
+from foveate.policies.scripted import ScriptedPolicy
+from foveate.policies.training.screens import Question
 from foveate.policies.training.shards import read_shard, shards_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -121,6 +127,41 @@ async def test_the_oracle_knows_no_page_but_programs(chromium: str, tmp_path: Pa
     async with BrowserEnv(page, browser=chromium) as env, ProgramOracle(env) as oracle:
         with pytest.raises(OracleLost, match="this page is none"):
             await Agent(env, oracle).run("Click Go")
+
+
+async def test_an_oracle_that_watches_notes_what_would_have_been_right(chromium: str) -> None:
+    seed = next(seed for seed in range(0, 2_000, len(FAMILIES)) if program_task(seed).template == "fill, saved")
+    beside = "<operation>\nClick nothing\n</operation>\n<action>\nclick(x=0.99, y=0.99)\n</action>"
+    async with ProgramEnv(browser=chromium) as env, ProgramOracle(env.browser) as oracle:
+        policy = Watched(ScriptedPolicy([beside, 'write(message="x")', 'terminate(status="success")']), oracle)
+        result = await Agent(env, policy).run(episode=f"seen:{seed}")
+    assert result.verified is False
+    first, second, third = (screen.questions[0] for screen in oracle.screens)
+    assert first.operation.startswith("Click ")
+    assert first.operation == second.operation == third.operation
+    assert second.operations == ("Click nothing",)
+
+
+async def test_an_option_that_a_drawn_list_has_no_room_for_is_scrolled_to(chromium: str, tmp_path: Path) -> None:
+    options = "".join(f"<option>Part {number}</option>" for number in range(14))
+    page = tmp_path / "page.html"
+    select = f'<select data-key="parts" data-role="select" data-name="Parts">{options}</select>'
+    script = "<script>window.program = { state: () => ({}) }</script>"
+    page.write_text(f'<!doctype html><div style="height:150px"></div>{select}{script}')
+    want, operations = Shows("parts", "Parts", "Part 12"), []
+    async with BrowserEnv(page, browser=chromium, viewport=(320, 320)) as env:
+        observation = await env.reset()
+        while (move := want.step(sight := await look_at(env, observation, None, None))) is not None:  # type: ignore[arg-type]
+            operations.append(move.operation)
+            number = None if move.key is None else sight.thing(move.key).element
+            text = Question("", move.operation, move.call, number).answer(sight.elements)
+            (action,) = parse_answer(text, frame=observation.frame, convention=Convention.UNIT).actions
+            observation = (await env.step(action)).observation
+            assert len(operations) < 12
+        assert await env.page.evaluate("document.querySelector('select').selectedIndex") == 12
+    assert operations[0] == "Open Parts"
+    assert operations[1] == "Scroll down"
+    assert operations[-1] == "Choose Part 12"
 
 
 def test_the_command_packs_demonstrations(chromium: str, tmp_path: Path) -> None:

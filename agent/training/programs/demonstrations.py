@@ -16,6 +16,7 @@ from typing import Final
 from foveate.actions.errors import BrowserCrashed, UsageError
 from foveate.agent.agent import Agent
 from foveate.agent.oracles.program_oracle import ProgramOracle, Slip
+from foveate.agent.oracles.state import OracleLost
 from foveate.agent.training.making import Way
 from foveate.agent.training.programs.env import ProgramEnv
 from foveate.agent.training.rendering import fewer_shades
@@ -41,7 +42,7 @@ class Demonstration:
     Attributes:
         seed: The program's.
         screens: One a step, each with the right next step, also where a wrong one was done on purpose.
-        solved: The page verified that the task was done.
+        solved: The page verified that the task was done; false too where the oracle found no step.
         slips: The wrong answers that were given on purpose; none is its screen's right one.
     """
 
@@ -71,7 +72,6 @@ async def demonstrate(
 
     Raises:
         EnvError: If a browser fails.
-        OracleLost: If the oracle finds no step.
     """
     listed = list(seeds)
     waiting = iter(enumerate(listed))
@@ -92,7 +92,10 @@ async def demonstrate(
 
 
 async def _one(env: ProgramEnv, oracle: ProgramOracle, seed: int, split: Split) -> Demonstration:
-    result = await Agent(env, oracle).run(episode=f"{split}:{seed}")
+    try:
+        result = await Agent(env, oracle).run(episode=f"{split}:{seed}")
+    except OracleLost:
+        return Demonstration(seed, (), False, tuple(oracle.slips))
     screens = tuple(replace(screen, image=fewer_shades(screen.image)) for screen in oracle.screens)
     return Demonstration(seed, screens, env.program.ended(result), tuple(oracle.slips))
 

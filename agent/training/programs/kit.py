@@ -206,7 +206,7 @@ class Kit:
     def labelled(self, key: str, name: str, control: str) -> str:
         """Put a label to a control: above it or to its left."""
         tail = self.one(("", "", "", ":"))
-        label = f'<label for="{key}" class="{"nowrap" if self.labels == "left" else ""}">{shown(name)}{tail}</label>'
+        label = f'<label for="{key}">{shown(name)}{tail}</label>'
         if self.labels == "left":
             return f'<div class="row"><div style="flex:none;max-width:60%">{label}</div><div class="grow">{control}</div></div>'
         return (

@@ -137,7 +137,7 @@ def _places(kit: Kit) -> Made:
     icons = kit.rng.sample(sorted(ICONS), len(places)) if bottom and kit.chance(0.6) else [""] * len(places)
     heads = "".join(
         f'<button type="button" role="tab" class="bare" data-key="place {shown(one)}" data-role="tab" data-name="{shown(one)}" data-do="place:{shown(one)}" '
-        f'style="display:flex;flex-direction:column;align-items:center;flex:1;color:inherit">{kit.icon(icon, 18) if icon else ""}<span>{shown(one)}</span></button>'
+        f'style="display:flex;flex-direction:column;align-items:center;flex:1 1 0;min-width:0;padding-left:2px;padding-right:2px;color:inherit">{kit.icon(icon, 18) if icon else ""}<span>{shown(one)}</span></button>'
         for one, icon in zip(places, icons, strict=True)
     )
     kit.style += "[role=tab][aria-selected=true]{font-weight:700;border-bottom:2px solid}[role=tab]{border-radius:0}"

@@ -13,7 +13,7 @@ from foveate.agent.training.programs.kit import Kit
 from foveate.agent.training.programs.task import Made
 
 _STYLE = """
-html{height:auto}body{overflow:auto;min-height:100vh}[hidden]{display:none!important}
+html{height:auto}body{overflow:auto;min-height:100vh;overflow-wrap:anywhere}[hidden]{display:none!important}
 main{padding-bottom:14px;align-items:stretch}
 button,.btn,.tool,.bare,a{touch-action:manipulation;user-select:none}
 .mark{flex:none;display:inline-flex;align-items:center;justify-content:center;padding:0;background:none;border:1.5px solid #888;

@@ -37,7 +37,7 @@ class _Table:
 
 def tables(kit: Kit) -> Made:
     """A table of three to seven rows."""
-    rows, columns = kit.things(kit.some(3, 7), 11), [kit.name(kit.words.field, 9) for _ in range(kit.some(1, 2))]
+    rows, columns = kit.things(kit.some(3, 7), 10), [kit.name(kit.words.field, 8) for _ in range(kit.some(1, 2))]
     draw = [kit.one((kit.words.price, kit.words.number, kit.words.code, kit.words.time)) for _ in columns]
     cells = {(row, column): make() for row in rows for column, make in zip(columns, draw, strict=True)}
     table = _Table(rows, columns, cells)
