@@ -121,6 +121,9 @@ def config_path(name: str) -> Path:
 
 
 def _need_torch() -> None:
+    # threads that spin while they wait make every step many times slower where others use the processors, too, if it
+    # is only the processes that make batches; read when torch is first imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401
