@@ -119,6 +119,17 @@
     }) || null;
   }
   const held = element => element instanceof HTMLSelectElement ? element.selectedOptions[0].label : element.textContent;
+  // What lies over an element's upper or lower part is cut off.
+  function uncover(element, seen) {
+    for (const share of [0.1, 0.9]) {
+      let over = document.elementFromPoint((seen[0] + seen[2]) / 2, seen[1] + (seen[3] - seen[1]) * share);
+      if (!over || element.contains(over) || over.contains(element) || over.closest("label")?.control === element) continue;
+      while (over.parentElement && !over.parentElement.contains(element)) over = over.parentElement;
+      const cover = over.getBoundingClientRect();
+      if (share < 0.5 && cover.bottom < seen[3]) seen[1] = Math.max(seen[1], cover.bottom);
+      if (share > 0.5 && cover.top > seen[1]) seen[3] = Math.min(seen[3], cover.top);
+    }
+  }
   const counted = key => document.querySelector(`[data-key="${CSS.escape(key)}"]`).dataset.value;
   const things = [...document.querySelectorAll("[data-key]")].map(element => {
     const box = element.getBoundingClientRect(), bounds = clip(element), data = element.dataset;
@@ -129,6 +140,7 @@
     const beyond = (top, bottom) => (middle > bottom - 8 ? middle - bottom + 8 : middle < top + 8 ? middle - top - 8 : 0);
     const holder = scroller(element), around = holder && holder.getBoundingClientRect();
     const part = holder && beyond(around.top, around.bottom) ? holder : holder === undefined ? holder : null;
+    if (laid) uncover(element, seen);
     const visible = laid && seen[2] - seen[0] > Math.min(4, box.width / 2) && seen[3] - seen[1] >= Math.min(0.6 * box.height, 14);
     const active = document.activeElement === element;
     let away = null;

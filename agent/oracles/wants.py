@@ -143,18 +143,27 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The Enter key was pressed in a field; again until the state is reached, if one is named."""
+    """The Enter key was pressed in a field; again until the state is reached, if one is named.
+
+    Attributes:
+        key: The field's.
+        name: What it is called.
+        reached: The state.
+        also: Keys of other fields that do as well.
+    """
 
     key: str
     name: str
     reached: Condition = field(default=lambda _sight: False)
+    also: Sequence[str] = ()
 
     def step(self, sight: Sight) -> Move | None:
         """Go to the field, press Enter."""
         if self.reached(sight):
             return None
-        thing = sight.thing(self.key)
-        return press("enter") if thing.focused else click(sight, self.key, f"Click {self.name}")
+        if any(sight.thing(key).focused for key in (self.key, *self.also)):
+            return press("enter")
+        return click(sight, self.key, f"Click {self.name}")
 
 
 @dataclass(frozen=True, slots=True)

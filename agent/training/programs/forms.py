@@ -67,7 +67,7 @@ def _form(kit: Kit, controls: Sequence[Control], count: int, template: str, *, u
     by_key = template == "fill" and kit.chance(0.2)
     if by_key:
         ending = kit.one(("press Enter", "hit Enter", "confirm with Enter"))
-        last: Want = Entered(fields[-1].key, fields[-1].name, reached)
+        last: Want = Entered(fields[-1].key, fields[-1].name, reached, [control.key for control in fields])
         button = "" if kit.chance(0.5) else kit.button(save, "save", key=key, first=True)
     else:
         ending = saying.click(kit, save)
