@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from foveate.actions.errors import OutOfFrame, UnsupportedAction
@@ -34,6 +34,7 @@ NOTCH = 100.0
 """CSS pixels that one notch of the wheel scrolls."""
 
 _TYPED_LIMIT = 300  # characters; longer runs are inserted at once, as pasting does, for a key costs about a millisecond
+_KEY_S = 0.1  # seconds that a key may take on a machine under load
 _DRAG_STEP = 24.0  # CSS pixels between two moves of a drag, so that what follows the pointer sees it move
 _RELEASE_LIMIT_S = 2.0
 
@@ -71,12 +72,17 @@ class BrowserWorld(Protocol):
     def session(self) -> "CDPSession":
         """The current page's DevTools session."""
 
-    async def attempt(self, call: Awaitable[Any]) -> None:
-        """Await an input call, but return at once where a dialog opens and holds it up.
+    async def attempt(self, call: Coroutine[Any, Any, Any], *, lasts_s: float = 0.0, release: bool = False) -> None:
+        """Await an input call, but return at once where a dialog opens and holds it up, or the page does not take it.
+
+        Args:
+            call: The call.
+            lasts_s: How long it may take by itself, in seconds.
+            release: It lets go of a key or button, and is made even where the page has not taken what came before.
 
         Raises:
             BrowserCrashed: If the page or the browser dies meanwhile.
-            UnsupportedAction: If the browser refuses it.
+            UnsupportedAction: If the browser refuses it, or the page has not taken what came before.
         """
 
     async def text_for(self, text: str) -> str:
@@ -261,7 +267,7 @@ class BrowserAdapter:
         mouse = self._world.page.mouse
         if button == "left" or button == "right" or button == "middle":
             press = mouse.down if change == "down" else mouse.up
-            await self._world.attempt(press(button=button, click_count=clicks))
+            await self._world.attempt(press(button=button, click_count=clicks), release=change == "up")
             return
         x, y = self._cursor or (0.0, 0.0)  # Playwright's mouse knows three buttons only
         event = {
@@ -273,7 +279,8 @@ class BrowserAdapter:
             "clickCount": clicks,
             "modifiers": sum(_MODIFIER_BITS.get(key, 0) for key in set(self._keys)),
         }
-        await self._world.attempt(self._world.session.send("Input.dispatchMouseEvent", event))
+        call = self._world.session.send("Input.dispatchMouseEvent", event)
+        await self._world.attempt(call, release=change == "up")
 
     # Keyboard -------------------------------------------------------------------------------------------------------
 
@@ -286,13 +293,15 @@ class BrowserAdapter:
                 await self._world.attempt(keyboard.press("Enter"))
             elif part:
                 text = await self._world.text_for(part)  # each part anew, for Tab and Enter move the focus
-                typed = text.isascii() and len(text) <= _TYPED_LIMIT
-                await self._world.attempt(keyboard.type(text) if typed else keyboard.insert_text(text))
+                if text.isascii() and len(text) <= _TYPED_LIMIT:
+                    await self._world.attempt(keyboard.type(text), lasts_s=len(text) * _KEY_S)
+                else:
+                    await self._world.attempt(keyboard.insert_text(text))
         return action
 
     async def _press(self, action: Press, frame: Frame) -> Action:
         for _ in range(action.presses):
-            async with _Held(self, action.keys):
+            async with _Held(self, action.keys, repeat=True):
                 pass
         return action
 
@@ -305,10 +314,11 @@ class BrowserAdapter:
         return action
 
     async def hold(self, key: Key) -> None:
-        """Press a key and keep it down until it is released, or everything is."""
-        if key not in self._keys:
+        """Press a key and keep it down until it is released, or everything is; one that is down already repeats."""
+        repeats = key in self._keys
+        if not repeats:
             self._keys.append(key)
-        await self._key("down", key)
+        await self._key("down", key, repeats=repeats)
 
     async def release(self, key: Key) -> None:
         """Release a key."""
@@ -316,10 +326,10 @@ class BrowserAdapter:
             self._keys.remove(key)
         await self._key("up", key)
 
-    async def _key(self, change: Literal["down", "up"], key: Key) -> None:
-        keyboard = self._world.page.keyboard
-        if key not in _FUNCTION_KEYS:
-            await self._world.attempt((keyboard.down if change == "down" else keyboard.up)(key_name(key)))
+    async def _key(self, change: Literal["down", "up"], key: Key, *, repeats: bool = False) -> None:
+        keyboard, release = self._world.page.keyboard, change == "up"
+        if key not in _FUNCTION_KEYS:  # Playwright knows by itself which keys repeat
+            await self._world.attempt((keyboard.up if release else keyboard.down)(key_name(key)), release=release)
             return
         event = {
             "type": "rawKeyDown" if change == "down" else "keyUp",
@@ -327,8 +337,9 @@ class BrowserAdapter:
             "code": key_name(key),
             "windowsVirtualKeyCode": _FUNCTION_KEYS[key],
             "modifiers": sum(_MODIFIER_BITS.get(held, 0) for held in set(self._keys)),
+            "autoRepeat": repeats,
         }
-        await self._world.attempt(self._world.session.send("Input.dispatchKeyEvent", event))
+        await self._world.attempt(self._world.session.send("Input.dispatchKeyEvent", event), release=release)
 
     def is_down(self, key: Key) -> bool:
         """Tell whether a key is held."""
@@ -342,11 +353,20 @@ class BrowserAdapter:
 
 
 class _Held:
-    """Keys held for the length of a block; those that were down before stay down after it."""
+    """Keys held for the length of a block; those that were down before stay down after it.
 
-    def __init__(self, adapter: BrowserAdapter, keys: tuple[Key, ...] | tuple[Modifier, ...]) -> None:
+    Args:
+        adapter: Presses them.
+        keys: In the order in which they go down.
+        repeat: The last of them is what is pressed: it repeats, as a keyboard's does, where it is down already.
+    """
+
+    def __init__(
+        self, adapter: BrowserAdapter, keys: tuple[Key, ...] | tuple[Modifier, ...], *, repeat: bool = False
+    ) -> None:
         self._adapter = adapter
         self._wanted = [Key(key) for key in keys]
+        self._repeated = self._wanted[-1:] if repeat else []
         self._held: list[Key] = []
 
     async def __aenter__(self) -> None:
@@ -354,6 +374,8 @@ class _Held:
             for key in self._wanted:
                 if not self._adapter.is_down(key):
                     self._held.append(key)
+                    await self._adapter.hold(key)
+                elif [key] == self._repeated:
                     await self._adapter.hold(key)
         except BaseException:
             await self.__aexit__()

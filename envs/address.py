@@ -1,4 +1,4 @@
-"""Read what a user gave as a start: an address, or a file's path with an optional query."""
+"""What a user gives as a start: an address, or a file's path with an optional query; and why it does not load."""
 
 import re
 from pathlib import Path
@@ -48,3 +48,26 @@ def check_start(given: str, address: str) -> None:
         raise UsageError(f"{given} is a folder: name the page in it")
     if not path.exists():
         raise UsageError(f"{given}: there is no such file (an address begins with https:// or http://)")
+
+
+def load_failure(given: str, error: Exception, blocked: str | None, limit_s: float) -> str:
+    """Say why a start did not load.
+
+    Args:
+        given: What the user wrote.
+        error: What loading it raised.
+        blocked: The host outside the allowed ones that it led to; None where it did not.
+        limit_s: The longest that it was waited for, in seconds.
+    """
+    if blocked is not None:
+        return f"{given} did not load: it leads to {blocked}, outside the allowed hosts: --allow {blocked}"
+    found = re.search(r"net::(ERR_[A-Z0-9_]+)", str(error))
+    if found is not None:
+        return f"{given} did not load: {found[1].removeprefix('ERR_').replace('_', ' ').lower()} ({found[1]})"
+    if "Timeout" in str(error) or isinstance(error, TimeoutError):
+        return f"{given} did not load: no answer within {limit_s:g} s"
+    if "Download is starting" in str(error):
+        return (
+            f"{given} did not load: it is a file to download, no page: give the address of a page (HTML, text, picture)"
+        )
+    return f"{given} did not load: {str(error).splitlines()[0]}"

@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 DEFAULT_VIEWPORT = Viewport(1280, 720)
 """What a page is shown in where neither the user nor the policy says anything."""
 
-_INSTRUCTION = "() => window.foveateTask ? String(window.foveateTask.instruction ?? '') : null"
-_DONE = "async () => window.foveateTask ? Boolean(await window.foveateTask.done()) : null"
-
 
 class BrowserEnv(Resource, Env):
     """Pages in a real Chromium.
+
+    A page whose script never ends takes no input and is not painted: a step on it returns when the settle budget is
+    over, with the last picture (an empty one, if there is none of that page) and an ``unsettled`` event that says so.
+    ``navigate``, ``reload``, ``back``, ``forward``, ``new_tab``, ``switch_tab`` and ``close_tab`` lead out of it: its
+    script is ended first. A page that cannot be freed so is closed, and a new tab takes its place; what was in the
+    tab's history is lost then, which a ``page_closed`` event says.
 
     Args:
         url: Where an episode begins: an address, or a file's path, which may carry a query (``page.html?seed=3``).
@@ -209,7 +212,7 @@ class BrowserEnv(Resource, Env):
                 ),
             )
             observation = await begun.load(self._given, self._url)
-            instruction = await begun.evaluate(_INSTRUCTION)
+            instruction = await begun.instruction()
         except BaseException as exc:
             if begun is not None:
                 await begun.end()
@@ -253,5 +256,5 @@ class BrowserEnv(Resource, Env):
         """Ask the pages, the first one first, whether the task is done; None where none ever knew of one."""
         if self._episode is None or not self._asked_to_verify:
             return None
-        done: bool | None = await self._episode.evaluate(_DONE, dismiss=True)
+        done = await self._episode.done()
         return False if done is None and self._brings_task else done

@@ -1,16 +1,18 @@
 """Pixels of a page at constant cost: the screencast's frames, decoded and compared, and single captures.
 
-A screencast frame is lossless (PNG) and can be the observation itself. Chromium drops frames while two are
-unacknowledged, so after a burst, or after frames were acknowledged late, the last one may be stale: then, and where
-no frame came, one capture is taken.
+A screencast frame is lossless (PNG) and can be the observation itself. Chromium drops what it draws while too many
+frames are unacknowledged, and encodes several at a time, so that an older one may arrive after a newer one. Each says
+for which moment it was drawn: what is older than what came before is left out. The last frame is stale only where
+frames may have been dropped after it; then, and where no frame came, one capture is taken.
 """
 
 import asyncio
 import base64
 import io
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,9 +24,18 @@ from foveate.envs.base import Image
 TILE = 16
 """Side of the squares, in pixels, in which changes are told apart."""
 
-_BURST_S = 0.1
-_BURST_FRAMES = 3
+_IN_FLIGHT = 8
+"""Frames that Chromium is asked to send without an acknowledgement before it drops any."""
+
+_SURE_IN_FLIGHT = 3
+"""Frames that every Chromium sends without one: those of 2025 and before know no other number."""
+
 _IDLE_FRAME_S = 0.12
+_REMEMBERED = 16
+_LATELY = 8
+_USUAL_S = 0.016
+_MOST_LATE_S = 0.25
+_CLOCK_SLACK_S = 0.05
 
 
 class Session(Protocol):
@@ -45,11 +56,13 @@ class Picture:
         image: uint8 RGB, shape (height, width, 3); read-only.
         data: The PNG as Chromium sent it.
         at_s: When it arrived, monotonic seconds.
+        drawn_s: The moment that it was drawn for, monotonic seconds.
     """
 
     image: Image = field(repr=False)
     data: bytes = field(repr=False)
     at_s: float
+    drawn_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +146,20 @@ def changed_fraction(before: Image, after: Image, ignored: NDArray[np.bool_] | N
     return float(np.count_nonzero(pixels) / (after.shape[0] * after.shape[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """One frame as it arrived: when, what it was drawn for (both monotonic seconds), and the PNG in base64."""
+
+    at_s: float
+    drawn_s: float
+    encoded: str = field(repr=False)
+
+
 class Screencast:
     """The frames of one page as they change.
 
-    While watched, every frame is acknowledged at once; between actions (``idle``) late, which slows the frames of a
-    page that moves all the time.
+    While watched, every frame is acknowledged at once; between actions (``idle``) one after the other and late, which
+    slows the frames of a page that moves all the time.
 
     Args:
         session: The page's.
@@ -161,15 +183,20 @@ class Screencast:
         self._clock = clock
         self._wake = wake
         self._idle = False
-        self._arrived: deque[tuple[float, str]] = deque(maxlen=8)
-        self._times: deque[float] = deque(maxlen=_BURST_FRAMES)
+        self._arrived: _Frame | None = None
+        self._recent: deque[_Frame] = deque(maxlen=_REMEMBERED)
+        self._outdated_s = -np.inf
+        self._unacknowledged = 0
         self._owed: deque[int] = deque()
+        self._paying = False
         session.on("Page.screencastFrame", self._frame)
 
     async def start(self) -> None:
         """Begin; the first frame is of what the page shows now."""
         self.stale = True
-        await self._session.send("Page.startScreencast", {"format": "png"})
+        self._unacknowledged = 0
+        self._owed.clear()
+        await self._session.send("Page.startScreencast", {"format": "png", "maxFramesInFlight": _IN_FLIGHT})
 
     async def stop(self) -> None:
         """End it; the page costs nothing any more."""
@@ -180,24 +207,55 @@ class Screencast:
         self._idle = idle
         if not idle:
             while self._owed:
-                self._acknowledge(self._owed.popleft())
+                self._spawn(self._acknowledge(self._owed.popleft()))
+
+    def replaced(self) -> None:
+        """Say that another document is shown from now on: no frame that was drawn before is of it."""
+        self._outdated_s = self._clock()
+        self.stale = True
+
+    @property
+    def outdated(self) -> bool:
+        """True where the last picture is not of the document that is shown now."""
+        return self.latest is None or self.latest.drawn_s <= self._outdated_s
 
     @property
     def waiting(self) -> bool:
         """True where a frame has arrived that was not taken."""
-        return bool(self._arrived)
+        return self._arrived is not None
+
+    def caught(self, drawn_s: float, since_s: float) -> float:
+        """Give when the first frame arrived, at or after a moment, that was drawn for another one or later.
+
+        Args:
+            drawn_s: What it must have been drawn for, monotonic seconds.
+            since_s: When it must have arrived, monotonic seconds.
+
+        Returns:
+            Monotonic seconds; ``inf`` where none has.
+        """
+        return min(
+            (each.at_s for each in self._recent if each.at_s >= since_s and each.drawn_s >= drawn_s), default=np.inf
+        )
+
+    def late_s(self) -> float:
+        """Give how much longer than on a machine at leisure frames take to arrive just now, in seconds."""
+        taken = [each.at_s - each.drawn_s for each in list(self._recent)[-_LATELY:]]
+        return min(_MOST_LATE_S, max(0.0, 2 * float(np.mean(taken)) - _USUAL_S)) if taken else 0.0
 
     async def take(self) -> tuple[Picture, Difference | None] | None:
         """Decode the newest frame and compare it with the one taken before; None where none has arrived.
 
         Of the first frame, and of one of another size, everything differs.
         """
-        if not self._arrived:
+        frame, self._arrived = self._arrived, None
+        if frame is None:
             return None
-        at_s, encoded = self._arrived[-1]
-        self._arrived.clear()
-        before = self.latest
-        picture, difference = await asyncio.to_thread(_read, encoded, at_s, before)
+        try:
+            picture, difference = await asyncio.to_thread(_read, frame.encoded, frame.at_s, frame.drawn_s, self.latest)
+        except asyncio.CancelledError:
+            self._arrived = self._arrived or frame  # whoever looks next takes it
+            raise
         self.latest = picture
         return picture, difference
 
@@ -207,46 +265,63 @@ class Screencast:
         Raises:
             TimeoutError: If Chromium gives no picture within the limit.
         """
-        before = self.latest
-        self._arrived.clear()
+        before, asked_s = self.latest, self._clock()
+        self._arrived = None
         async with asyncio.timeout(limit_s):
             answer = await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
-        picture, difference = await asyncio.to_thread(_read, answer["data"], self._clock(), before)
+        picture, difference = await asyncio.to_thread(_read, answer["data"], self._clock(), asked_s, before)
         self.latest = picture
         self.stale = False
-        self._times.clear()
         return picture, difference
 
     def _frame(self, event: Any) -> None:
         now_s = self._clock()
-        self._arrived.append((now_s, event["data"]))
-        self._times.append(now_s)
+        frame = _Frame(now_s, self._drawn_s(event.get("metadata", {}), now_s), event["data"])
+        self._unacknowledged += 1
         if self._idle:
-            self.stale = True
             self._owed.append(event["sessionId"])
-            self._spawn(self._acknowledge_late())
+            if not self._paying:
+                self._paying = True
+                self._spawn(self._acknowledge_late())
         else:
-            burst = len(self._times) == _BURST_FRAMES and now_s - self._times[0] < _BURST_S
-            self.stale = burst
-            self._acknowledge(event["sessionId"])
+            self._spawn(self._acknowledge(event["sessionId"]))
+        if not self._recent or frame.drawn_s >= max(each.drawn_s for each in self._recent):
+            self._arrived = frame
+            if frame.drawn_s > self._outdated_s:
+                self.stale = self._unacknowledged >= _SURE_IN_FLIGHT
+        self._recent.append(replace(frame, encoded=""))
         self._wake()
 
-    def _acknowledge(self, number: int) -> None:
-        self._spawn(self._session.send("Page.screencastFrameAck", {"sessionId": number}))
+    def _drawn_s(self, metadata: Any, now_s: float) -> float:
+        """Give what a frame was drawn for, on our clock; its arrival where Chromium does not say, or says nonsense."""
+        drawn_s = metadata.get("monotonicTimestamp")
+        if drawn_s is None and "timestamp" in metadata:
+            drawn_s = metadata["timestamp"] - time.time() + now_s
+        if drawn_s is None or not now_s - 60.0 < drawn_s < now_s + _CLOCK_SLACK_S:
+            return now_s
+        return float(drawn_s)
+
+    async def _acknowledge(self, number: int) -> None:
+        try:
+            await self._session.send("Page.screencastFrameAck", {"sessionId": number})
+        finally:
+            self._unacknowledged = max(0, self._unacknowledged - 1)
 
     async def _acknowledge_late(self) -> None:
-        await asyncio.sleep(_IDLE_FRAME_S)
-        if self._owed:
-            await self._session.send("Page.screencastFrameAck", {"sessionId": self._owed.popleft()})
+        while self._owed:
+            await asyncio.sleep(_IDLE_FRAME_S)
+            if self._owed:
+                await self._acknowledge(self._owed.popleft())
+        self._paying = False
 
 
-def _read(encoded: str, at_s: float, before: Picture | None) -> tuple[Picture, Difference | None]:
+def _read(encoded: str, at_s: float, drawn_s: float, before: Picture | None) -> tuple[Picture, Difference | None]:
     data = base64.b64decode(encoded)
     if before is not None and before.data == data:
-        return Picture(before.image, data, at_s), None
+        return Picture(before.image, data, at_s, drawn_s), None
     image = decode(data)
+    picture = Picture(image, data, at_s, drawn_s)
     if before is None:
-        return Picture(image, data, at_s), Difference(
-            0, 0, image.shape[1], image.shape[0], np.ones(tile_shape(image), dtype=np.bool_)
-        )
-    return Picture(image, data, at_s), compare(before.image, image)
+        everything = np.ones(tile_shape(image), dtype=np.bool_)
+        return picture, Difference(0, 0, image.shape[1], image.shape[0], everything)
+    return picture, compare(before.image, image)

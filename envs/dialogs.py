@@ -2,8 +2,11 @@
 
 While one waits Chromium neither captures nor takes input. How to use this module:
 
-- ``Dialogs(context, spawn=..., on_change=...)`` before the context has a page; ``await watch(page, session)`` for each
-  page as it opens, which also follows its HTTP sign-ins (of documents and their frames).
+- ``Dialogs(context, spawn=..., on_change=...)`` before the context has a page; ``watch(page)`` for each that opens.
+- ``await watch_sign_ins(session, page_of)`` once, with a DevTools session on the browser itself: it sees the HTTP
+  sign-ins of every document and of what scripts fetch, in frames and in a popup's first request too. Those of
+  pictures, styles and the like are not seen: such a request stays unanswered. What comes from another origin than the
+  page's, in it or in its frames, is never asked for a sign-in by Chromium.
 - ``waiting(page)`` gives what waits, as a ``Held``: its PendingDialog, who asks, the text of its field.
 - ``dialog_drawing.draw(image, held.pending, held.text, scale, host)`` draws it onto the page's last picture;
   ``layout.action_at(point, frame)`` makes a click on the drawn buttons a ``Dialog``.
@@ -12,6 +15,7 @@ While one waits Chromium neither captures nor takes input. How to use this modul
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 LIMIT_S = 5.0
 """Longest time that answering takes."""
 
+_SIGNED = ("Document", "XHR", "Fetch")
 _MOST_TEXT = 20_000
 
 
@@ -123,6 +128,7 @@ class _HeldByServer(Held):
         super().__init__(PendingDialog("sign_in", message[:_MOST_TEXT]), challenge["origin"])
         self._session = session
         self.request = event["requestId"]
+        self.door = (challenge["origin"], challenge.get("realm", ""))
 
     async def send(self, accept: bool, text: str | None) -> None:
         name, _, password = (self.text if text is None else text).partition(":")
@@ -157,29 +163,35 @@ class Dialogs:
         self._on_change = on_change
         context.on("dialog", self._opened)
 
-    async def watch(self, page: "Page", session: "CDPSession", *, sign_in: bool = True) -> None:
-        """Follow one page from its opening to its end.
-
-        Args:
-            page: The page.
-            session: A DevTools session on it.
-            sign_in: Follow HTTP sign-ins of documents too; each document's request then takes one round trip more.
-        """
+    def watch(self, page: "Page") -> None:
+        """Follow one page from its opening to its end."""
         page.on("close", self._closed)
         page.on("crash", self._closed)
-        if not sign_in:
-            return
+
+    async def watch_sign_ins(self, session: "CDPSession", page_of: Callable[[str], "Page | None"]) -> None:
+        """Follow the HTTP sign-ins of documents and scripts; each of their requests takes one round trip more.
+
+        Args:
+            session: A DevTools session on the browser; detaching it ends this.
+            page_of: Gives the page that a frame's sign-in holds up; of a frame that is not known yet, such as that of
+                a popup about to open, the one that led to it.
+        """
 
         def paused(event: dict[str, Any]) -> None:
             self._spawn(_go_on(session, event["requestId"]))
 
+        def asked(event: dict[str, Any]) -> None:
+            held, page = _HeldByServer(session, event), page_of(event.get("frameId", ""))
+            if page is None:
+                self._spawn(_send(held, False))
+            else:
+                self._note(page, held)
+
         session.on("Fetch.requestPaused", paused)
-        session.on("Fetch.authRequired", lambda event: self._note(page, _HeldByServer(session, event)))
+        session.on("Fetch.authRequired", asked)
         async with asyncio.timeout(LIMIT_S):
-            await session.send(
-                "Fetch.enable",
-                {"handleAuthRequests": True, "patterns": [{"urlPattern": "http*", "resourceType": "Document"}]},
-            )
+            patterns = [{"urlPattern": "http*", "resourceType": kind} for kind in _SIGNED]
+            await session.send("Fetch.enable", {"handleAuthRequests": True, "patterns": patterns})
 
     def waiting(self, page: "Page") -> Held | None:
         """Give the dialog that holds a page; None where none does."""
@@ -202,6 +214,11 @@ class Dialogs:
         if held is None:
             raise UnsupportedAction("no dialog waits for an answer")
         self._held[page].remove(held)
+        if isinstance(held, _HeldByServer):  # what else waits at that door is answered alike, as a browser does
+            for each in [other for other in self._held[page] if isinstance(other, _HeldByServer)]:
+                if each.door == held.door:
+                    self._held[page].remove(each)
+                    self._spawn(_send(each, action.accept, action.text))
         try:
             async with asyncio.timeout(LIMIT_S):
                 await held.send(action.accept, action.text)
@@ -222,13 +239,25 @@ class Dialogs:
         self._on_change(page, held.pending)
 
     def _closed(self, page: "Page") -> None:
-        if self._held.pop(page, None):
+        held = self._held.pop(page, [])
+        for each in held:
+            if isinstance(each, _HeldByServer):  # it may be another page's, which would wait for ever
+                self._spawn(_send(each, False))
+        if held:
             self._on_change(page, None)
 
 
 async def _go_on(session: "CDPSession", request: str) -> None:
     async with asyncio.timeout(LIMIT_S):
         await session.send("Fetch.continueRequest", {"requestId": request})
+
+
+async def _send(held: Held, accept: bool, text: str | None = None) -> None:
+    from playwright.async_api import Error
+
+    with contextlib.suppress(Error, TimeoutError):
+        async with asyncio.timeout(LIMIT_S):
+            await held.send(accept, text)
 
 
 def _origin(url: str) -> str:

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import re
 import secrets
 import time
 from collections import Counter
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -16,26 +16,30 @@ from foveate.actions.errors import BrowserCrashed, NavigationFailed, Unsupported
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits, Target
 from foveate.actions.schema import KEYBOARD_KINDS, POINTER_KINDS, Action, Wait
+from foveate.envs.address import load_failure
 from foveate.envs.background import Background
-from foveate.envs.base import EncodedImage, Event, EventKind, Image, ScreenObservation, Step, Viewport
+from foveate.envs.base import EncodedImage, Image, ScreenObservation, Step, Viewport
 from foveate.envs.browsing import Browsing
+from foveate.envs.calling import SILENT
 from foveate.envs.capture import Picture, changed_fraction
+from foveate.envs.events import EventLog
 from foveate.envs.files import Downloads, NamedFiles
 from foveate.envs.network import Network
 from foveate.envs.overlays import Overlays, paper
 from foveate.envs.settle import SettleConfig, settle
 from foveate.envs.tab import Tab
 from foveate.envs.tabs import Tabs
+from foveate.envs.task import ask_first, read_done, read_instruction
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext
+    from playwright.async_api import Browser, BrowserContext, CDPSession
 
 _LOAD_LIMIT_S = 30.0
 _LOAD_BUDGET_S = 10.0
 _CAPTURE_LIMIT_S = 10.0
 _RECAPTURE_LIMIT_S = 2.0
 _CALL_LIMIT_S = 5.0
-_MOST_HOST = 253
+_SILENT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,11 @@ class Episode:
         self._context = context
         self._limits = config.limits
         self._settle = config.settle
+        self._scale = config.viewport.scale
         self._secret = f"foveate-{secrets.token_hex(16)}"
         self._background = Background()
-        self._events: list[Event] = []
-        self._blocked_now: Counter[str] = Counter()
-        self._blocked = config.blocked
-        self._network = Network(config.limits, on_blocked=self._note_blocked, on_change=self._wake)
+        self._events = EventLog(config.limits, config.blocked)
+        self._network = Network(config.limits, on_blocked=self._events.note_blocked, on_change=self._wake)
         self.tabs = Tabs(
             context,
             limits=config.limits,
@@ -93,7 +96,7 @@ class Episode:
             secret=self._secret,
             scale=config.viewport.scale,
             background=self._background,
-            emit=self._emit,
+            emit=self._events.emit,
             requests_since=self._network.pending_since,
         )
         self._overlays = Overlays(
@@ -101,13 +104,13 @@ class Episode:
             limits=config.limits,
             scale=config.viewport.scale,
             spawn=self._background.spawn,
-            emit=self._emit,
+            emit=self._events.emit,
             wake=self._wake,
         )
         self._downloads = Downloads(
             config.downloads,
             spawn=self._background.spawn,
-            on_download=lambda text: self._emit("download", text),
+            on_download=lambda text: self._events.emit("download", text),
             limits=config.limits,
         )
         self.tabs.on_open = self._opened
@@ -116,6 +119,7 @@ class Episode:
         self._frame: Frame | None = None
         self._image: Image | None = None
         self._onlooker: asyncio.Task[Any] | None = None
+        self._browser_session: CDPSession | None = None
 
     @classmethod
     async def begin(cls, browser: "Browser", config: EpisodeConfig) -> Self:
@@ -134,6 +138,8 @@ class Episode:
         browser.on("disconnected", episode._disconnected)
         try:
             await episode._network.attach(context)
+            episode._browser_session = await browser.new_browser_cdp_session()
+            await episode._overlays.watch_sign_ins(episode._browser_session, episode.tabs.page_of)
             script = files("foveate.envs").joinpath("probe.js").read_text(encoding="utf-8")
             await context.add_init_script(script.replace("__SECRET__", episode._secret))
             await episode.tabs.open_first()
@@ -142,14 +148,12 @@ class Episode:
             raise
         return episode
 
-    async def _opened(self, tab: Tab) -> None:
+    def _opened(self, tab: Tab) -> None:
         self._downloads.watch(tab.page, tab.session)
-        await self._overlays.watch(tab)
+        self._overlays.watch(tab)
 
     async def end(self) -> None:
         """Close its pages and end everything that it started; never fails, never hangs."""
-        from playwright.async_api import Error
-
         if self.tabs.fault is None:
             self.tabs.fail("the episode has ended")
         if (browser := self._context.browser) is not None:
@@ -158,9 +162,9 @@ class Episode:
             await self._downloads.close()
             await self._background.close()
         finally:
-            with contextlib.suppress(Error, TimeoutError):
-                async with asyncio.timeout(_CALL_LIMIT_S):
-                    await self._context.close()
+            await _try(self._context.close())
+            if self._browser_session is not None:
+                await _try(self._browser_session.detach())
 
     # Begin ----------------------------------------------------------------------------------------------------------
 
@@ -191,6 +195,7 @@ class Episode:
         from playwright.async_api import Error
 
         page = self.tabs.current.page
+        self._events.expect_navigation()
         task = self._background.spawn(page.goto(url, wait_until="commit", timeout=_LOAD_LIMIT_S * 1000))
         try:
             await self._watched(task, _LOAD_LIMIT_S + 1)
@@ -199,11 +204,8 @@ class Episode:
             task.result()
         except (Error, TimeoutError) as exc:
             self.tabs.check()
-            raise NavigationFailed(_load_failure(given, exc, next(iter(self._blocked_now), None))) from exc
-        with contextlib.suppress(Error, TimeoutError):
-            async with asyncio.timeout(_CALL_LIMIT_S):
-                await self.tabs.current.session.send("Page.resetNavigationHistory")  # nothing lies before the start
-        self._events = [event for event in self._events if event.kind != "navigation"]
+            raise NavigationFailed(load_failure(given, exc, self._events.first_blocked, _LOAD_LIMIT_S)) from exc
+        await _try(self.tabs.current.session.send("Page.resetNavigationHistory"))  # nothing lies before the start
 
     async def _watched(self, task: "asyncio.Task[Any]", limit_s: float) -> None:
         """Wait for a task, but no longer than the page lives and no dialog holds it.
@@ -246,69 +248,71 @@ class Episode:
         self.tabs.sent()
         if error is not None or isinstance(action, Wait):
             config = replace(config, onset_s=0.0)  # nothing is expected to begin
+        if self.tabs.calls.overdue:
+            config = replace(config, budget_s=0.0)  # the page has had its time
         times = await self._rest(config, began_s, time.monotonic())
-        if applied is not None and applied.kind in POINTER_KINDS | KEYBOARD_KINDS and not self.tabs.halted():
+        held = self._mute or self.tabs.halted()
+        if applied is not None and applied.kind in POINTER_KINDS | KEYBOARD_KINDS and not held:
             await self._overlays.look_for_list(self.tabs.current)
         observation = await self._look(times)
         return Step(observation, applied=applied, error=error)
 
     async def inspect(self, action: Action) -> Target | None:
         """Tell what lies under the action's point or has the focus; None where unknown."""
-        if self._frame is None:
+        if self._frame is None or (self.tabs.current.silent and not self.tabs.halted()):
             return None
         return await self._overlays.inspect(self.tabs.current, action, self._frame, self.adapter.cursor)
 
-    async def evaluate(self, script: str, *, dismiss: bool = False) -> Any:
-        """Evaluate something in the first page that answers with more than null; None where none does.
+    async def instruction(self) -> str | None:
+        """Give the task that a page brings, of the first page that does; None where none does."""
+        return await ask_first(self.tabs.list, self._overlays, read_instruction)
 
-        Args:
-            script: A function in JavaScript.
-            dismiss: Get dialogs out of the way; a page that one holds up does not answer.
+    async def done(self) -> bool | None:
+        """Ask the first page that brings a task whether it is done; None where none does.
+
+        Dialogs, and scripts that never end, are got out of the way.
         """
-        from playwright.async_api import Error
-
-        for tab in tuple(self.tabs.list):
-            with contextlib.suppress(Error, TimeoutError, UnsupportedAction):
-                if dismiss:
-                    await self._overlays.dismiss(tab.page)
-                elif self._overlays.held(tab.page) is not None:
-                    continue
-                async with asyncio.timeout(_CALL_LIMIT_S):
-                    answer = await tab.page.evaluate(script)
-                if answer is not None:
-                    return answer
-        return None
+        return await ask_first(self.tabs.list, self._overlays, read_done, insist=True)
 
     async def _rest(self, config: SettleConfig, began_s: float, sent_s: float) -> _Times:
         settled = await settle(self.tabs, config, sent_s)
-        if not settled.settled:
-            self._emit("unsettled", f"the page was still changing after {config.budget_s:g} s")
+        if self._mute:
+            self._events.emit("unsettled", f"{SILENT}; navigate, reload, go back or close the tab to leave it")
+        elif not settled.settled:
+            self._events.emit("unsettled", f"the page was still changing after {config.budget_s:g} s")
         return _Times(began_s, sent_s, time.monotonic())
+
+    @property
+    def _mute(self) -> bool:
+        """True where the current page answers nothing, so that it need not be asked; a dialog is another matter."""
+        silent = self.tabs.current.probes.silent_s > min(_SILENT_S, self._settle.budget_s / 2)
+        return not self.tabs.halted() and (self.tabs.calls.overdue or silent)
 
     async def _look(self, times: _Times) -> ScreenObservation:
         tab = self.tabs.current
         describing = self._background.spawn(tab.describe())
-        if tab.secrets.any and not self.tabs.halted():
+        mute = self._mute
+        if tab.secrets.any and not mute and not self.tabs.halted():
             await tab.secrets.trace()
             tab.cast.stale = True  # a frame of before the trace may show the field elsewhere
-        picture = await self._picture(tab)
-        await describing
+        picture = await self._picture(tab, mute=mute)
         height, width = picture.image.shape[:2]
         size = tab.page.viewport_size
         extent = (float(size["width"]), float(size["height"])) if size else (0.0, 0.0)
         self._frame = Frame(width=width, height=height, extent=extent)
-        shown = await self._overlays.show(tab, picture.image, self._frame)
+        shown = await self._overlays.show(tab, picture.image, self._frame, mute=mute)
         image = shown.image
         changed = None if self._image is None else changed_fraction(self._image, image, tab.ignored())
         self._image = image
         mask = self._limits.mask_secrets
+        await describing
         self._onlooker = self._background.spawn(self._look_on(tab))
         return ScreenObservation(
             image=image,
             frame=self._frame,
             captured_at_s=times.settled_s,
             changed=changed,
-            events=self._taken_events(),
+            events=self._events.take(),
             timing_ms={
                 "dispatch": (times.sent_s - times.began_s) * 1000,
                 "settle": (times.settled_s - times.sent_s) * 1000,
@@ -323,15 +327,16 @@ class Episode:
             dialog=shown.dialog,
         )
 
-    async def _picture(self, tab: Tab) -> Picture:
+    async def _picture(self, tab: Tab, *, mute: bool) -> Picture:
         """Give what a page shows: the screencast's last frame where that is surely the newest, else a capture."""
         if tab.cast.waiting:
             await tab.take()
         latest = tab.cast.latest
-        if self.tabs.halted():  # a dialog stops captures: what was seen last stays
-            size = tab.page.viewport_size or {"width": 1280, "height": 720}
-            return latest or Picture(paper(size["width"], size["height"]), b"", time.monotonic())
-        if latest is not None and not tab.cast.stale:
+        if mute and tab.cast.outdated:
+            latest = None  # what was seen last is of the page before
+        if mute or self.tabs.halted():  # no capture is given: what was seen last stays
+            return latest or Picture(self._paper(tab), b"", time.monotonic())
+        if latest is not None and not tab.cast.stale and not tab.doubtful:
             return latest
         limit_s = _CAPTURE_LIMIT_S if latest is None else _RECAPTURE_LIMIT_S
         task: asyncio.Task[Picture] = self._background.spawn(tab.capture(limit_s))
@@ -340,6 +345,12 @@ class Episode:
             self.tabs.check()
             await self.tabs.pause(limit_s)
         return task.result()
+
+    def _paper(self, tab: Tab) -> Image:
+        if self._frame is not None:
+            return paper(self._frame.width, self._frame.height)
+        size = tab.page.viewport_size or {"width": 1280, "height": 720}
+        return paper(round(size["width"] * self._scale), round(size["height"] * self._scale))
 
     # Between actions ------------------------------------------------------------------------------------------------
 
@@ -354,15 +365,7 @@ class Episode:
             self._onlooker.cancel()
             self._onlooker = None
 
-    # Events ---------------------------------------------------------------------------------------------------------
-
-    def _emit(self, kind: EventKind, text: str) -> None:
-        self._events.append(Event(kind, self._limits.mask_secrets(text)))
-
-    def _note_blocked(self, host: str) -> None:
-        host = self._limits.mask_secrets(host)[:_MOST_HOST]
-        self._blocked[host] += 1
-        self._blocked_now[host] += 1
+    # What befalls it ------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         self.tabs.wake()
@@ -370,29 +373,15 @@ class Episode:
     def _disconnected(self, _browser: object) -> None:
         self.tabs.fail("the browser died; the environment can be reset")
 
-    def _taken_events(self) -> tuple[Event, ...]:
-        for host, count in self._blocked_now.items():
-            plural = "" if count == 1 else "s"
-            self._emit("blocked", f"{count} request{plural} to {host}: not sent (--allow {host})")
-        self._blocked_now.clear()
-        events, self._events = tuple(self._events), []
-        return events
-
     def mapped(self, exc: Exception) -> BrowserCrashed:
         """Map Playwright's error to ours."""
         return BrowserCrashed(self.tabs.fault or f"the browser failed: {str(exc).splitlines()[0]}")
 
 
-def _load_failure(given: str, exc: Exception, blocked: str | None) -> str:
-    if blocked is not None:
-        return f"{given} did not load: it leads to {blocked}, outside the allowed hosts: --allow {blocked}"
-    found = re.search(r"net::(ERR_[A-Z0-9_]+)", str(exc))
-    if found is not None:
-        return f"{given} did not load: {found[1].removeprefix('ERR_').replace('_', ' ').lower()} ({found[1]})"
-    if "Timeout" in str(exc) or isinstance(exc, TimeoutError):
-        return f"{given} did not load: no answer within {_LOAD_LIMIT_S:g} s"
-    if "Download is starting" in str(exc):
-        return (
-            f"{given} did not load: it is a file to download, no page: give the address of a page (HTML, text, picture)"
-        )
-    return f"{given} did not load: {str(exc).splitlines()[0]}"
+async def _try(call: Awaitable[object]) -> None:
+    """Await a call whose failure or delay changes nothing."""
+    from playwright.async_api import Error
+
+    with contextlib.suppress(Error, TimeoutError):
+        async with asyncio.timeout(_CALL_LIMIT_S):
+            await call

@@ -94,7 +94,8 @@ class Uploads:
     Args:
         page: The page.
         files: What may be sent.
-        attempt: Awaits a call, but returns at once where a dialog holds it up; maps the browser's refusal.
+        attempt: Awaits a call, but returns at once where a dialog holds it up; maps the browser's refusal. ``lasts_s``
+            says how long the call may take by itself.
         on_chooser: Called with a sentence when a chooser has opened.
     """
 
@@ -103,7 +104,7 @@ class Uploads:
         page: "Page",
         files: NamedFiles,
         *,
-        attempt: Callable[[Awaitable[Any]], Awaitable[None]],
+        attempt: Callable[..., Awaitable[None]],
         on_chooser: Callable[[str], None],
     ) -> None:
         self._files = files
@@ -143,7 +144,7 @@ class Uploads:
         if len(paths) > 1 and not chooser.is_multiple():
             self._waiting = chooser
             raise UnsupportedAction(f"that field takes one file, not {len(paths)}")
-        await self._attempt(chooser.set_files(list(paths)))
+        await self._attempt(chooser.set_files(list(paths)), lasts_s=_SAVE_LIMIT_S)
         return action
 
     def _existing(self, names: tuple[str, ...]) -> tuple[Path, ...]:

@@ -36,7 +36,7 @@ from foveate.envs.masking import blank, fill
 from foveate.envs.tab import Tab
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, CDPSession, Page
 
 _PAPER = 255
 _MOST_MESSAGE = 4_000
@@ -84,20 +84,32 @@ class Overlays:
         self._layout: DialogLayout | None = None
         self._dialogs = Dialogs(context, spawn=spawn, on_change=self._dialog_changed)
 
-    async def watch(self, tab: Tab) -> None:
+    def watch(self, tab: Tab) -> None:
         """Follow one page's dialogs."""
-        await self._dialogs.watch(tab.page, tab.session)
+        self._dialogs.watch(tab.page)
+
+    async def watch_sign_ins(self, session: "CDPSession", page_of: "Callable[[str], Page | None]") -> None:
+        """Follow the HTTP sign-ins of every page, as ``Dialogs.watch_sign_ins`` does."""
+        await self._dialogs.watch_sign_ins(session, page_of)
 
     def held(self, page: "Page") -> Held | None:
         """Give the dialog that holds a page; None where none does."""
         return self._dialogs.waiting(page)
 
-    async def show(self, tab: Tab, image: Image, frame: Frame) -> Shown:
-        """Draw what waits onto a captured picture and hide what must not be seen."""
+    async def show(self, tab: Tab, image: Image, frame: Frame, *, mute: bool = False) -> Shown:
+        """Draw what waits onto a captured picture and hide what must not be seen.
+
+        Args:
+            tab: The current page.
+            image: Its picture.
+            frame: The picture's.
+            mute: The page does not answer: what is known of it is taken to be so still.
+        """
         if tab.selects.open is not None and self.held(tab.page) is None:
-            await tab.selects.check()
+            if not mute:
+                await tab.selects.check()
             image = tab.selects.draw(image, frame)
-        hidden = blank(image, (*self._limits.masks, *await self._secret_boxes(tab, frame)))
+        hidden = blank(image, (*self._limits.masks, *await self._secret_boxes(tab, frame, mute)))
         held = self.held(tab.page)
         if held is None:
             self._layout = None
@@ -109,10 +121,10 @@ class Overlays:
         drawn, self._layout = draw(hidden, masked, text, self._scale, urlsplit(held.origin).netloc)
         return Shown(drawn, masked)
 
-    async def _secret_boxes(self, tab: Tab, frame: Frame) -> tuple[Any, ...]:
+    async def _secret_boxes(self, tab: Tab, frame: Frame, mute: bool) -> tuple[Any, ...]:
         if not self._limits.secrets:
             return ()
-        return await tab.secrets.boxes(frame, held=self.held(tab.page) is not None)
+        return await tab.secrets.boxes(frame, held=mute or self.held(tab.page) is not None)
 
     def target(self, tab: Tab) -> Target | None:
         """Tell what an action would act on where a dialog waits."""
@@ -248,7 +260,7 @@ def _under(cursor: tuple[float, float] | None, frame: Frame) -> Point | None:
 
 
 def paper(width: int, height: int) -> Image:
-    """Give an empty page, for one that a dialog holds up before it was ever painted."""
+    """Give an empty page of a size in pixels, for one that is held up before it was ever painted."""
     image = np.full((height, width, 3), _PAPER, dtype=np.uint8)
     image.flags.writeable = False
     return image

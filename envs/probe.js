@@ -1,112 +1,199 @@
-// Tells the runtime what this document has due: one-shot timers, finite animations, endless ones.
+// Tells the runtime what this document has due: one-shot timers, frames asked for, finite animations, endless ones.
 // Runs before the page's own scripts. Nothing is added to the page's globals: setTimeout and its like stay callable
 // as they were (a Proxy of the native function keeps name, length and native source text), and the answer is fetched
-// through an event listener, which scripts cannot list.
+// through an event listener, which scripts cannot list. What a page makes of Map, Array, Promise and their prototypes
+// afterwards changes nothing here: all that is called is kept from the beginning, and no list or map is used that
+// takes its methods from a prototype.
 (() => {
   "use strict";
-  const { Map, Proxy, Reflect, Promise, MessageChannel, performance, document, Array, Math, Document } = globalThis;
-  const apply = Reflect.apply;
-  const now = performance.now.bind(performance);
-  const frame = globalThis.requestAnimationFrame.bind(globalThis);
+  const { Proxy, Reflect, Promise, MessageChannel, Number, Math, Document, Infinity } = globalThis;
+  const { apply, defineProperty, getOwnPropertyDescriptor } = Reflect;
+  const document = globalThis.document;
+  const performance = globalThis.performance;
+  const origin = performance.timeOrigin;
+  const clock = performance.now;
+  const now = () => apply(clock, performance, []);
+  const nativeFrame = globalThis.requestAnimationFrame;
+  const frame = (callback) => apply(nativeFrame, globalThis, [callback]);
+  const then = Promise.prototype.then;
   const animations = Document.prototype.getAnimations;
-  const activeElement = Reflect.getOwnPropertyDescriptor(Document.prototype, "activeElement").get;
+  const byTag = Document.prototype.getElementsByTagName;
+  const activeElement = getOwnPropertyDescriptor(Document.prototype, "activeElement").get;
   const LONGEST_MS = 2000;
   const MOST = 64;
-  const timers = new Map();
+  const MOST_TIMERS = 4096;
+  const MOST_PAINTS = 3;
+  const BREAK_MS = 50; // frames that are asked for at longer intervals are no loop
+  const timers = { __proto__: null };
+  let timersKept = 0;
+  let ran = -Infinity; // when a timer of late ran
   let root = null; // when the timer began whose callback runs now: what it sets belongs to its chain
 
-  const track = (target) => new Proxy(target, {
-    apply(native, self, args) {
-      const handler = args[0];
-      if (typeof handler !== "function" || (typeof args[1] === "object" && args[1] !== null)) {
-        return apply(native, self, args);
-      }
-      const delay = Math.max(0, Number(args[1]) || 0);
-      if (delay > LONGEST_MS) return apply(native, self, args);
-      const set = now();
-      const entry = { set, due: set + delay, root: root === null ? set : root };
-      let id = 0;
-      const wrapped = function () {
-        timers.delete(id);
-        const before = root;
-        root = entry.root;
-        try {
-          return apply(handler, this, arguments);
-        } finally {
-          root = before;
-        }
-      };
-      id = apply(native, self, [wrapped, ...args.slice(1)]);
-      if (timers.size < 4096) timers.set(id, entry);
-      return id;
-    },
-  });
-  const untrack = (target) => new Proxy(target, {
-    apply(native, self, args) {
-      timers.delete(Number(args[0]));
-      return apply(native, self, args);
-    },
-  });
-  const replace = (name, wrap) => {
-    const described = Reflect.getOwnPropertyDescriptor(globalThis, name);
-    Reflect.defineProperty(globalThis, name, { ...described, value: wrap(described.value) });
+  const forget = (id) => {
+    if (timers[id] !== undefined) {
+      delete timers[id];
+      timersKept -= 1;
+    }
   };
-  replace("setTimeout", track);
+
+  const replace = (name, handle) => {
+    const described = getOwnPropertyDescriptor(globalThis, name);
+    const value = new Proxy(described.value, { __proto__: null, apply: handle });
+    defineProperty(globalThis, name, { __proto__: null, ...described, value });
+  };
+
+  replace("setTimeout", (native, self, args) => {
+    const handler = args[0];
+    if (typeof handler !== "function" || (typeof args[1] === "object" && args[1] !== null)) {
+      return apply(native, self, args);
+    }
+    const delay = Math.max(0, Number(args[1]) || 0);
+    if (delay > LONGEST_MS) return apply(native, self, args);
+    const set = now();
+    const entry = { __proto__: null, due: set + delay, root: root === null ? set : root };
+    let id = 0;
+    args[0] = function () {
+      forget(id);
+      const before = root;
+      root = entry.root;
+      try {
+        return apply(handler, this, arguments);
+      } finally {
+        root = before;
+        if (now() - entry.root < LONGEST_MS) ran = now();
+      }
+    };
+    id = apply(native, self, args);
+    if (timersKept < MOST_TIMERS) {
+      timersKept += 1;
+      timers[id] = entry;
+    }
+    return id;
+  });
+  const untrack = (native, self, args) => {
+    forget(Number(args[0]));
+    return apply(native, self, args);
+  };
   replace("clearTimeout", untrack);
   replace("clearInterval", untrack);
+
+  // Frames: one that is asked for while another is due or being drawn, or soon after, belongs to the same run.
+  const frames = { __proto__: null };
+  let framesDue = 0;
+  let drawing = 0;
+  let runBegan = 0;
+  let lastDrawn = -Infinity;
+  replace("requestAnimationFrame", (native, self, args) => {
+    const handler = args[0];
+    if (typeof handler !== "function") return apply(native, self, args);
+    let id = 0;
+    args[0] = function () {
+      if (frames[id]) {
+        delete frames[id];
+        framesDue -= 1;
+      }
+      drawing += 1;
+      try {
+        return apply(handler, this, arguments);
+      } finally {
+        drawing -= 1;
+        lastDrawn = now();
+      }
+    };
+    id = apply(native, self, args);
+    const at = now();
+    if (framesDue === 0 && drawing === 0 && at - lastDrawn > BREAK_MS) runBegan = at;
+    frames[id] = true;
+    framesDue += 1;
+    return id;
+  });
+  replace("cancelAnimationFrame", (native, self, args) => {
+    const id = Number(args[0]);
+    if (frames[id]) {
+      delete frames[id];
+      framesDue -= 1;
+    }
+    return apply(native, self, args);
+  });
+
+  const add = (list, item) => {
+    if (list.length < MOST) defineProperty(list, list.length, { __proto__: null, value: item, enumerable: true });
+  };
 
   const rectangle = (target) => {
     const box = target.getBoundingClientRect();
     return [box.left, box.top, box.width, box.height];
   };
 
-  const animated = () => {
-    const finite = [];
-    const endless = [];
-    for (const animation of apply(animations, document, []).slice(0, 4 * MOST)) {
+  const animated = (finite, endless) => {
+    const running = apply(animations, document, []);
+    for (let index = 0; index < running.length && index < 4 * MOST; index++) {
+      const animation = running[index];
       if (animation.playState !== "running" || !animation.effect) continue;
       const timing = animation.effect.getComputedTiming();
       const rate = Math.abs(animation.playbackRate) || 1;
       const at = animation.currentTime === null ? 0 : Number(animation.currentTime);
-      if (timing.endTime === Infinity) {
-        if (endless.length < MOST && animation.effect.target) endless.push(rectangle(animation.effect.target));
-      } else if (Number.isFinite(at) && Number.isFinite(Number(timing.endTime))) {
-        finite.push([at / rate, Math.max(0, Number(timing.endTime) - at) / rate]);
+      const end = Number(timing.endTime);
+      if (end === Infinity) {
+        if (animation.effect.target) add(endless, rectangle(animation.effect.target));
+      } else if (at - at === 0 && end - end === 0) {
+        add(finite, [at / rate, Math.max(0, end - at) / rate]);
       }
     }
-    for (const video of document.getElementsByTagName("video")) {
-      if (!video.paused && endless.length < MOST) endless.push(rectangle(video));
+    const videos = apply(byTag, document, ["video"]);
+    for (let index = 0; index < videos.length && index < 4 * MOST; index++) {
+      if (!videos[index].paused) add(endless, rectangle(videos[index]));
     }
-    return { finite: finite.slice(0, MOST), endless };
   };
 
   // A native list opens only where the focus is; what lies inside a frame or a shadow root is looked at from outside.
   const mayOpenList = () => {
     const active = apply(activeElement, document, []);
-    return active !== null && (["SELECT", "IFRAME", "FRAME"].includes(active.tagName) || active.tagName.includes("-"));
+    if (active === null) return false;
+    const tag = `${active.tagName}`;
+    for (let index = 0; index < tag.length; index++) if (tag[index] === "-") return true;
+    return tag === "SELECT" || tag === "IFRAME" || tag === "FRAME";
   };
 
-  const answer = () => {
+  const answer = (drawn) => {
     const at = now();
-    const due = [];
-    for (const entry of timers.values()) {
-      if (at - entry.root < 60000 && due.length < MOST) due.push([at - entry.root, entry.due - at]);
+    const found = { timers: [], finite: [], endless: [], frames: null, list: true, drawn };
+    for (const id in timers) {
+      const entry = timers[id];
+      if (at - entry.root < 60000) add(found.timers, [at - entry.root, entry.due - at]);
     }
-    const { finite, endless } = animated();
-    return { timers: due, finite, endless, list: mayOpenList() };
+    if (framesDue > 0) found.frames = at - runBegan;
+    try {
+      animated(found.finite, found.endless);
+      found.list = mayOpenList();
+    } catch {
+      // a page that breaks its own animations or elements is told by its frames alone
+    }
+    return found;
   };
 
-  // With paint, the answer comes after the next frame's work is done, so that a change made before it is on its way.
-  const probe = (paint) => paint
-    ? new Promise((resolve) => frame(() => {
+  // With paint, the answer comes after the next frame's work is done, so that a change made before it is on its way;
+  // it says for which frame that was, in milliseconds since the epoch. Where a timer ran after the frame, another
+  // frame is waited for.
+  const painted = () => {
+    const promise = new Promise((resolve) => {
+      let tries = 0;
+      const draw = () => frame((at) => {
+        const drawn = now();
         const channel = new MessageChannel();
         channel.port1.onmessage = () => {
           channel.port1.close();
-          resolve(answer());
+          tries += 1;
+          if (ran > drawn && tries < MOST_PAINTS) draw();
+          else resolve(answer(origin + at));
         };
         channel.port2.postMessage(0);
-      }))
-    : answer();
+      });
+      draw();
+    });
+    defineProperty(promise, "then", { __proto__: null, value: then }); // the browser looks it up to wait for it
+    return promise;
+  };
 
-  globalThis.addEventListener("__SECRET__", probe);
+  globalThis.addEventListener("__SECRET__", (paint) => (paint ? painted() : answer(null)));
 })();

@@ -41,6 +41,8 @@ class Due:
         until_s: When the last thing with a known end will be over (a timer, a finite animation); 0 where none is.
         asked_s: When the last question that was answered had been put to the world; ``-inf`` where none was.
         painted_s: When the world last said that everything before that question is painted; ``-inf`` where never.
+        shown_s: When the first picture after that arrived that was drawn for it or later; ``inf`` where none has.
+        late_s: How much longer than usual pictures take to arrive just now, in seconds.
         asking: A question is under way.
     """
 
@@ -48,6 +50,8 @@ class Due:
     until_s: float = 0.0
     asked_s: float = -np.inf
     painted_s: float = -np.inf
+    shown_s: float = np.inf
+    late_s: float = 0.0
     asking: bool = False
 
 
@@ -107,6 +111,9 @@ async def settle(world: Watched, config: SettleConfig, sent_s: float) -> Settled
             watch.changed(arrived_s)
 
 
+_FRESH = 2  # quiet times before the end that the last answer must not be older than
+
+
 class _Watch:
     """What one settling knows so far."""
 
@@ -133,7 +140,7 @@ class _Watch:
         due = self._world.due()
         if due.pending or due.until_s > now_s:
             return self._wait_for(due, now_s)
-        if self._was_busy:
+        if self._was_busy or due.until_s > self._busy_s:  # it may have begun and ended while this process was kept busy
             self._was_busy = False
             self._busy_s = now_s
             self._world.ask(paint=True)  # what ended may have changed the page: its paint is waited for
@@ -151,10 +158,11 @@ class _Watch:
     def _come_to_rest(self, due: Due, now_s: float) -> float | None:
         config = self._config
         quiet_from_s = max(self._last_s, self._busy_s)
-        end_s = max(quiet_from_s + config.quiet_s, due.painted_s + config.painted_s)
+        shown_s = min(due.shown_s + config.quiet_s, due.painted_s + config.painted_s)
+        end_s = max(quiet_from_s + config.quiet_s, shown_s) + due.late_s
         if self._first_s is None:
             end_s = max(end_s, self._sent_s + config.onset_s)
-        asked = due.asked_s >= quiet_from_s
+        asked = due.asked_s >= max(quiet_from_s, end_s - _FRESH * config.quiet_s)
         if now_s >= end_s and asked and not due.asking:
             return None
         ask_s = end_s - config.quiet_s / 2  # asked ahead, so that the answer is there when the quiet time ends
@@ -171,6 +179,7 @@ _RESTLESS_FRAMES = 6
 _RESTLESS_S = 0.5
 _GAP_S = 0.3
 _FORGOTTEN_S = 3.0
+_AT_REST_S = 1.0
 _MOST_CARETS = 8
 
 
@@ -200,8 +209,13 @@ class Motion:
         """Say which squares are animated without end."""
         self._endless = tiles
 
-    def act(self) -> None:
-        """Say that an action begins: what changes from here on may be its effect, and is learned anew."""
+    def act(self, at_s: float) -> None:
+        """Say that an action begins: what changes from here on may be its effect, and is learned anew.
+
+        Args:
+            at_s: When; what has been at rest for a while before does not move by itself any more.
+        """
+        self._known &= at_s - self._known_at <= _AT_REST_S
         self._last.fill(-np.inf)
 
     def ignored(self) -> NDArray[np.bool_]:

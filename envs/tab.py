@@ -17,6 +17,7 @@ from foveate.envs.capture import TILE, Picture, Screencast, tile_shape
 from foveate.envs.elements import Elements
 from foveate.envs.files import NamedFiles, Uploads
 from foveate.envs.masking import SecretFields
+from foveate.envs.probing import Answers, Probes
 from foveate.envs.selects import Selects
 from foveate.envs.settle import Due, Motion
 
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from playwright.async_api import CDPSession, Page
 
 _CALL_LIMIT_S = 10.0
-_PAINT_LIMIT_S = 0.15
 _POPUP_LIMIT_S = 3.0
-_MOST_FRAMES = 8
 _TIMER_SLACK_S = 0.005
+_FRAME_S = 0.017
+_CLOCK_SLACK_S = 0.001
+_SILENT_S = 0.5
 
 
 class Tab:
@@ -43,7 +45,7 @@ class Tab:
         scale: Device pixels a CSS pixel.
         background: Where work that nobody awaits is kept.
         wake: Called whenever there may be something new to look at.
-        on_navigated: Called with the address of each new document, and whether it failed to load.
+        on_navigated: Called for each new document; ``url`` and ``failed`` are its.
         on_chooser: Called with a sentence when a file chooser has opened.
     """
 
@@ -54,12 +56,12 @@ class Tab:
         *,
         limits: Limits,
         files: NamedFiles,
-        attempt: Callable[[Awaitable[Any]], Awaitable[None]],
+        attempt: Callable[..., Awaitable[None]],
         secret: str,
         scale: float,
         background: Background,
         wake: Callable[[], None],
-        on_navigated: Callable[["Tab", str, bool], None],
+        on_navigated: Callable[["Tab"], None],
         on_chooser: Callable[[str], None],
     ) -> None:
         self.page = page
@@ -69,7 +71,9 @@ class Tab:
         self.selects = Selects(self.elements, limits)
         self.uploads = Uploads(page, files, attempt=attempt, on_chooser=on_chooser)
         self.crashed: str | None = None
-        self.closed = False
+        self.documents = 0
+        self.failed = False
+        self.frames: set[str] = set()
         self.popups_due: list[float] = []
         self.may_open_list = False
         self.title = ""
@@ -78,18 +82,15 @@ class Tab:
         self._wake = wake
         self._on_navigated = on_navigated
         self._background = background
-        self._expression = f'getEventListeners(globalThis)["{secret}"]?.[0]?.listener'
+        self.probes = Probes(session, secret=secret, background=background, on_answers=self._note)
         self.cast = Screencast(session, spawn=self._spawn, clock=time.monotonic, wake=wake)
         self.motion: Motion | None = None
-        self._main_frame = ""
+        self._moving: NDArray[np.bool_] | None = None
         self._loading: dict[str, float] = {}
-        self._contexts: dict[int, str] = {}
-        self._probes: dict[int, str] = {}
         self._began_s = self._sent_s = time.monotonic()
         self._onset_s = 0.0
         self._due = Due()
-        self._question: asyncio.Task[Any] | None = None
-        self._paint_wanted = False
+        self._drawn_s = -math.inf
 
     async def open(self) -> None:
         """Begin to watch the page; its screencast is started by ``show``."""
@@ -98,20 +99,25 @@ class Tab:
         on("Page.frameStartedNavigating", lambda event: self._load_began(event["frameId"]))
         on("Page.frameStartedLoading", lambda event: self._load_began(event["frameId"]))
         on("Page.frameStoppedLoading", lambda event: self._load_ended(event["frameId"]))
+        on("Page.frameAttached", lambda event: self.frames.add(event["frameId"]))
         on("Page.frameDetached", lambda event: self._load_ended(event["frameId"]))
         on("Page.navigatedWithinDocument", lambda event: self._load_ended(event["frameId"]))
         on("Page.frameNavigated", lambda event: self._navigated(event["frame"]))
         on("Page.windowOpen", lambda _event: self._popup_requested())
-        on("Runtime.executionContextCreated", lambda event: self._context_created(event["context"]))
-        on("Runtime.executionContextDestroyed", lambda event: self._context_gone(event["executionContextId"]))
-        on("Runtime.executionContextsCleared", lambda _event: self._contexts_cleared())
+        self.probes.watch(self.session)
+        self.page.on("framenavigated", lambda frame: self._background.spawn(self.probes.follow(frame)))
         self.page.on("crash", lambda _page: self._fault("the page's renderer died"))
         async with asyncio.timeout(_CALL_LIMIT_S):
+            info = await self.session.send("Target.getTargetInfo")  # which a page that is busy does not hold up
+            self.probes.main_frame = info["targetInfo"]["targetId"]
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.session.send("Page.enable"))
                 group.create_task(self.session.send("Runtime.enable"))
                 tree = group.create_task(self.session.send("Page.getFrameTree"))
-        self._main_frame = tree.result()["frameTree"]["frame"]["id"]
+        found = tree.result()["frameTree"]
+        self.probes.main_frame = found["frame"]["id"]
+        self.frames |= _frames(found)
+        self.url, self.failed = _address(found["frame"]) or self.url, "unreachableUrl" in found["frame"]
 
     # Frames ---------------------------------------------------------------------------------------------------------
 
@@ -162,14 +168,28 @@ class Tab:
         return picture
 
     def ignored(self) -> NDArray[np.bool_] | None:
-        """Give the squares whose changes do not count."""
-        return None if self.motion is None else self.motion.ignored()
+        """Give the squares that moved by themselves before the action: what they do is not its effect."""
+        return self._moving
+
+    @property
+    def doubtful(self) -> bool:
+        """True where no frame has come since the last paint though one should have, or frames come late just now."""
+        moves = self.motion is not None and bool(self.motion.ignored().any())
+        return self._shown_s() == math.inf and (moves or self.cast.late_s() > 0)
+
+    def _shown_s(self) -> float:
+        return self.cast.caught(self._drawn_s - _CLOCK_SLACK_S, self._due.painted_s)
 
     def _motion_for(self, picture: Picture) -> Motion:
         shape = tile_shape(picture.image)
         if self.motion is None or self.motion.shape != shape:
             self.motion = Motion(shape, self._scale)
         return self.motion
+
+    @property
+    def silent(self) -> bool:
+        """True where the page does not answer: a script of its own runs without end, or a dialog holds it."""
+        return self.probes.silent_s > _SILENT_S
 
     # What is due ----------------------------------------------------------------------------------------------------
 
@@ -187,13 +207,15 @@ class Tab:
         self._due = Due()
         self.popups_due.clear()
         if self.motion is not None:
-            self.motion.act()
+            self.motion.act(self._sent_s)
+            self._moving = self.motion.ignored().copy()
         self.cast.idle(False)
 
     def begin_with(self, other: "Tab") -> None:
         """Take over from another page whose action led here."""
         self._began_s, self._sent_s, self._onset_s = other._began_s, other._sent_s, other._onset_s
         self._due = Due()
+        self._moving = None
         self.cast.idle(False)
 
     def sent(self) -> None:
@@ -216,91 +238,38 @@ class Tab:
             until_s=known.until_s,
             asked_s=known.asked_s,
             painted_s=known.painted_s,
-            asking=self._question is not None,
+            shown_s=self._shown_s(),
+            late_s=self.cast.late_s(),
+            asking=self.probes.asking,
         )
 
     def ask(self, *, paint: bool) -> None:
-        """Ask the page what it has due, unless it is being asked; one more question follows where paint is wanted."""
-        if self._question is None:
-            self._question = self._background.spawn(self._ask(paint))
-        elif paint:
-            self._paint_wanted = True
+        """Ask the page what it has due, unless it is being asked."""
+        self.probes.ask(paint=paint)
 
-    async def _ask(self, paint: bool) -> None:
-        asked_s, painted_s = time.monotonic(), -math.inf
-        answers: list[Any] = []
-        try:
-            answers, painted_s = await self._answers(paint)
-        finally:
-            self._question = None
-            self._note(answers, asked_s, painted_s)
-            if self._paint_wanted and not self.closed and self.crashed is None:
-                self._paint_wanted = False
-                self.ask(paint=True)
-            self._wake()
-
-    async def _answers(self, paint: bool) -> tuple[list[Any], float]:
-        main = [number for number, frame in self._contexts.items() if frame == self._main_frame]
-        others = [number for number, frame in self._contexts.items() if frame != self._main_frame][:_MOST_FRAMES]
-        painted_s = -math.inf
-        answers: list[Any] = []
-        if paint and main:
-            try:
-                async with asyncio.timeout(_PAINT_LIMIT_S):
-                    answers = [answer for answer in [await self._call(main[-1], paint=True)] if answer is not None]
-            except TimeoutError:
-                pass  # a page that does not paint, or is busy: the plain question below waits for it
-            if answers:
-                painted_s, main = time.monotonic(), []
-        async with asyncio.TaskGroup() as group:
-            calls = [group.create_task(self._call(number, paint=False)) for number in (*main, *others)]
-        answers += [answer for call in calls if (answer := call.result()) is not None]
-        return answers, painted_s
-
-    async def _call(self, context: int, *, paint: bool) -> Any:
-        """Call the probe in one document; None where it has none or went away."""
-        from playwright.async_api import Error
-
-        try:
-            probe = self._probes.get(context)
-            if probe is None:
-                found = await self.session.send(
-                    "Runtime.evaluate",
-                    {"expression": self._expression, "includeCommandLineAPI": True, "contextId": context},
-                )
-                probe = self._probes[context] = found["result"].get("objectId", "")
-            if not probe:
-                return None
-            answer = await self.session.send(
-                "Runtime.callFunctionOn",
-                {
-                    "objectId": probe,
-                    "functionDeclaration": "function (paint) { return this(paint); }",
-                    "arguments": [{"value": paint}],
-                    "awaitPromise": paint,
-                    "returnByValue": True,
-                },
-            )
-        except Error:
-            return None
-        return answer["result"].get("value")
-
-    def _note(self, answers: list[Any], asked_s: float, painted_s: float) -> None:
+    def _note(self, answers: Answers) -> None:
         now_s = time.monotonic()
         until_s = 0.0
-        for answer in answers:
+        onset_end_s = self._sent_s + self._onset_s
+        for answer in answers.found:
             for age_ms, left_ms in answer["timers"]:
                 due_s = now_s + left_ms / 1000
-                if now_s - age_ms / 1000 >= self._began_s - _TIMER_SLACK_S and due_s <= self._sent_s + self._onset_s:
+                if now_s - age_ms / 1000 >= self._began_s - _TIMER_SLACK_S and due_s <= onset_end_s:
                     until_s = max(until_s, due_s, now_s + _TIMER_SLACK_S)
             for age_ms, left_ms in answer["finite"]:
                 if now_s - age_ms / 1000 >= self._began_s - 0.02:
                     until_s = max(until_s, now_s + left_ms / 1000)
-        if answers and self.motion is not None:
-            self.motion.endless(self._tiles(answers[0]["endless"], self.motion.shape))
-        self.may_open_list = any(answer["list"] for answer in answers)
-        painted_s = max(painted_s, self._due.painted_s)
-        self._due = Due(until_s=until_s, asked_s=asked_s, painted_s=painted_s)
+            asked_ms = answer["frames"]  # for how long the document has been asking for one frame after the other
+            if asked_ms is not None and now_s - asked_ms / 1000 >= self._began_s - _TIMER_SLACK_S:
+                until_s = max(until_s, min(now_s + _FRAME_S, onset_end_s))
+        if answers.found and self.motion is not None:
+            self.motion.endless(self._tiles(answers.found[0]["endless"], self.motion.shape))
+        self.may_open_list = any(answer["list"] for answer in answers.found)
+        if answers.painted_s > self._due.painted_s:
+            self._drawn_s = answers.drawn_s
+        painted_s = max(answers.painted_s, self._due.painted_s)
+        self._due = Due(until_s=until_s, asked_s=answers.asked_s, painted_s=painted_s)
+        self._wake()
 
     def _tiles(self, rectangles: list[list[float]], shape: tuple[int, int]) -> NDArray[np.bool_]:
         tiles = np.zeros(shape, dtype=np.bool_)
@@ -335,26 +304,28 @@ class Tab:
     def _navigated(self, frame: Any) -> None:
         if frame.get("parentId"):
             return
-        self._main_frame = frame["id"]
-        self.motion = None
-        self.cast.stale = True
-        self.url = frame.get("unreachableUrl") or frame["url"] + frame.get("urlFragment", "")
-        self._on_navigated(self, self.url, "unreachableUrl" in frame)
+        self.documents += 1
+        self.probes.main_frame = frame["id"]
+        self.motion = self._moving = None
+        self.cast.replaced()
+        self.frames = {frame["id"]}
+        self.url, self.failed = _address(frame), "unreachableUrl" in frame
+        self._on_navigated(self)
         self._wake()
 
     def _popup_requested(self) -> None:
         self.popups_due.append(time.monotonic())
         self._wake()
 
-    def _context_created(self, context: Any) -> None:
-        data = context.get("auxData", {})
-        if data.get("isDefault"):
-            self._contexts[context["id"]] = data["frameId"]
 
-    def _context_gone(self, number: int) -> None:
-        self._contexts.pop(number, None)
-        self._probes.pop(number, None)
+def _address(frame: Any) -> str:
+    """Give the address of a document; of one that did not load, the one that was asked for."""
+    return str(frame.get("unreachableUrl") or frame["url"] + frame.get("urlFragment", ""))
 
-    def _contexts_cleared(self) -> None:
-        self._contexts.clear()
-        self._probes.clear()
+
+def _frames(tree: Any) -> set[str]:
+    """Give the frames of a tree, by id."""
+    found = {tree["frame"]["id"]}
+    for child in tree.get("childFrames", ()):
+        found |= _frames(child)
+    return found

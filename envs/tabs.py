@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from foveate.actions.errors import BrowserCrashed, UnsupportedAction
 from foveate.actions.guard import Limits
 from foveate.envs.background import Background
 from foveate.envs.base import EventKind
+from foveate.envs.calling import SILENT, Calls
 from foveate.envs.files import NamedFiles
 from foveate.envs.settle import Due
 from foveate.envs.tab import Tab
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
 
 _CALL_LIMIT_S = 8.0
+_OPEN_LIMIT_S = 3.0
+_SHOW_LIMIT_S = 1.0
 _CLOSE_LIMIT_S = 3.0
 
 
@@ -51,7 +54,8 @@ class Tabs:
         self.list: list[Tab] = []
         self.fault: str | None = None
         self.held_by: Callable[[Tab], bool] = lambda _tab: False
-        self.on_open: Callable[[Tab], Awaitable[None]] | None = None
+        self.on_open: Callable[[Tab], None] | None = None
+        self.calls = Calls(self, background)
         self._context = context
         self._limits = limits
         self._files = files
@@ -92,6 +96,11 @@ class Tabs:
         """Place of the current page in ``list``."""
         return self.list.index(self.current)
 
+    def page_of(self, frame: str) -> "Page | None":
+        """Give the page that a frame is part of; of a frame that no page has told of, the current page."""
+        tabs = [tab for tab in self.list if frame in tab.frames or frame == tab.probes.main_frame] or self._used[-1:]
+        return tabs[0].page if tabs else None
+
     def check(self) -> None:
         """Raise what has happened to the browser or the current page.
 
@@ -128,15 +137,39 @@ class Tabs:
         """Open an empty page; it becomes the current one as any page that opens does."""
         await self._context.new_page()
 
-    async def close_current(self) -> None:
+    async def close_current(self, *, ask: bool = True) -> None:
         """Close the current page.
+
+        Args:
+            ask: Let the page ask whether it may be left; one that does not answer cannot.
 
         Raises:
             UnsupportedAction: If it is the last one.
         """
         if len(self.list) < 2:
             raise UnsupportedAction("the last tab cannot be closed")
-        await self.attempt(self.current.page.close(run_before_unload=True))
+        await self.calls.attempt(self.current.page.close(run_before_unload=ask))
+
+    async def replace(self) -> None:
+        """Let an empty page take the place of the current one, which is closed with its history.
+
+        Raises:
+            TimeoutError: If the browser does not open one.
+            UnsupportedAction: If the one that it opened went away.
+        """
+        old, place = self.current, self.index
+        async with asyncio.timeout(_CALL_LIMIT_S):
+            await self._context.new_page()
+            while self._adopting:
+                await self.pause(_CALL_LIMIT_S)
+        if self.current is old:
+            raise UnsupportedAction(f"{SILENT}, and no tab could be opened in its place")
+        for pages in (self.list, self._used):
+            pages.remove(old)
+        old.probes.close()
+        self.list.insert(place, self.list.pop())
+        self._background.spawn(old.page.close())
+        self._emit("page_closed", f"{SILENT}: it was closed, its history is lost, and a new tab takes its place")
 
     def _page_opened(self, page: "Page") -> None:
         self._adopting += 1
@@ -149,7 +182,7 @@ class Tabs:
         try:
             async with self._adoption:
                 tab = await self._add(page)
-            self._emit("new_page", f"a new tab opened: {tab.url}")
+            self._emit("new_page", f"a new tab opened: {tab.url}" + (" did not load" if tab.failed else ""))
         except (Error, TimeoutError):
             pass  # it closed before it could be followed
         finally:
@@ -165,7 +198,7 @@ class Tabs:
             session,
             limits=self._limits,
             files=self._files,
-            attempt=self.attempt,
+            attempt=self.calls.attempt,
             secret=self._secret,
             scale=self._scale,
             background=self._background,
@@ -176,19 +209,20 @@ class Tabs:
         page.on("close", lambda _page: self._page_closed(tab))
         tab.begin(self._onset_s)
         if self.on_open is not None:
-            await self.on_open(tab)
-        await self._unless_held(tab, tab.open())
+            self.on_open(tab)
+        await self._unless_held(tab, tab.open(), _OPEN_LIMIT_S)
         if page.is_closed():
             return tab
         self.list.append(tab)
         await self._show(tab)
         return tab
 
-    async def _unless_held(self, tab: Tab, work: Coroutine[Any, Any, None]) -> None:
-        """Await something of a page, or leave it to itself where a dialog holds the page up."""
+    async def _unless_held(self, tab: Tab, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        """Await something of a page, or leave it to itself where a dialog or a script of its own holds the page up."""
         task = self._background.spawn(work)
         task.add_done_callback(lambda _task: self._wake.set())
-        while not task.done() and not self.held_by(tab):
+        end_s = time.monotonic() + limit_s
+        while not task.done() and not self.held_by(tab) and time.monotonic() < end_s:
             await asyncio.wait({task}, timeout=0.05)
         if task.done():
             task.result()
@@ -203,12 +237,12 @@ class Tabs:
         if before is not None:
             tab.begin_with(before)
             self._background.spawn(before.hide())
-        await self._unless_held(tab, tab.show())
+        await self._unless_held(tab, tab.show(), _SHOW_LIMIT_S)
         self._switched = True
         self._wake.set()
 
     def _page_closed(self, tab: Tab) -> None:
-        tab.closed = True
+        tab.probes.close()
         was_current = bool(self._used) and self._used[-1] is tab
         for pages in (self.list, self._used):
             if tab in pages:
@@ -226,43 +260,13 @@ class Tabs:
         tab.begin_with(closed)
         await self._show(tab)
 
-    def _navigated(self, tab: Tab, url: str, failed: bool) -> None:
+    def _navigated(self, tab: Tab) -> None:
         if tab not in self.list or tab is not self._used[-1]:
             return
-        if failed:
-            self._emit("navigation_failed", f"{url} did not load")
+        if tab.failed:
+            self._emit("navigation_failed", f"{tab.url} did not load")
         else:
-            self._emit("navigation", f"the page is now {url}")
-
-    # Input ----------------------------------------------------------------------------------------------------------
-
-    async def attempt(self, call: Awaitable[Any], limit_s: float = _CALL_LIMIT_S) -> None:
-        """Await an input call, but return at once where a dialog opens and holds it up, or after the limit.
-
-        Raises:
-            BrowserCrashed: If the page or the browser dies meanwhile.
-            UnsupportedAction: If the browser refuses it.
-        """
-        from playwright.async_api import Error
-
-        task = self._background.spawn(_await(call))
-        task.add_done_callback(lambda _task: self._wake.set())
-        end_s = time.monotonic() + limit_s
-        while not task.done() and not self.halted() and (left_s := end_s - time.monotonic()) > 0:
-            self.check()
-            await self.pause(left_s)
-        self.check()
-        self._wake.set()  # a frame that came meanwhile is still to be looked at
-        if task.done() and not task.cancelled():
-            error = task.exception()
-            if isinstance(error, Error) and not self._gone(error):
-                raise UnsupportedAction(error.message.splitlines()[0]) from error
-            if error is not None and not isinstance(error, Error):
-                raise error
-
-    def _gone(self, error: Exception) -> bool:
-        """Tell whether a call failed only because its page closed, which is an effect and no failure."""
-        return "closed" in str(error)
+            self._emit("navigation", f"the page is now {tab.url}")
 
     # The world that settle waits for --------------------------------------------------------------------------------
 
@@ -270,6 +274,7 @@ class Tabs:
         """Say that an action begins now; one that a dialog waits for belongs to what the dialog held up."""
         self._onset_s = onset_s
         self._switched = False
+        self.calls.begin()
         self.current.begin(onset_s, goes_on=self.halted())
 
     def sent(self) -> None:
@@ -325,7 +330,3 @@ class Tabs:
     def halted(self) -> bool:
         """Tell whether a dialog holds the current page."""
         return bool(self._used) and self.held_by(self.current)
-
-
-async def _await(call: Awaitable[Any]) -> Any:
-    return await call

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import io
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,14 @@ class Session:
     def __init__(self, image: np.ndarray | None = None) -> None:
         self.image = image
         self.sent: list[str] = []
+        self.acknowledges = asyncio.Event()
+        self.acknowledges.set()
         self.listeners: dict[str, Callable[[Any], None]] = {}
 
     async def send(self, method: str, params: dict[str, Any] | None = None) -> Any:
         self.sent.append(method)
+        if method == "Page.screencastFrameAck":
+            await self.acknowledges.wait()
         if method != "Page.captureScreenshot":
             return {}
         if self.image is None:
@@ -49,9 +53,10 @@ class Session:
     def on(self, event: str, f: Callable[[Any], None]) -> None:
         self.listeners[event] = f
 
-    def frame(self, image: np.ndarray) -> None:
+    def frame(self, image: np.ndarray, drawn_s: float | None = None) -> None:
         data = base64.b64encode(png(image)).decode()
-        self.listeners["Page.screencastFrame"]({"data": data, "sessionId": 1})
+        metadata = {} if drawn_s is None else {"monotonicTimestamp": drawn_s}
+        self.listeners["Page.screencastFrame"]({"data": data, "sessionId": 1, "metadata": metadata})
 
 
 class Page:
@@ -89,12 +94,20 @@ def test_a_decoded_picture_is_read_only_rgb() -> None:
     assert not image.flags.writeable
 
 
-async def test_frames_are_acknowledged_at_once_and_late_ones_may_be_stale() -> None:
-    session, background = Session(), Background()
-    woken: list[float] = []
-    cast = Screencast(
-        session, spawn=background.spawn, clock=time.monotonic, wake=lambda: woken.append(time.monotonic())
-    )  # type: ignore[arg-type]
+@pytest.fixture
+async def background() -> AsyncIterator[Background]:
+    kept = Background()
+    yield kept
+    await kept.close()
+
+
+def made(session: Session, background: Background, wake: Callable[[], None] = lambda: None) -> Screencast:
+    return Screencast(session, spawn=background.spawn, clock=time.monotonic, wake=wake)  # type: ignore[arg-type]
+
+
+async def test_frames_are_acknowledged_at_once_and_late_between_actions(background: Background) -> None:
+    session, woken = Session(), list[float]()
+    cast = made(session, background, lambda: woken.append(time.monotonic()))
     session.frame(grey())
     await asyncio.sleep(0)
     assert session.sent == ["Page.screencastFrameAck"]
@@ -104,31 +117,105 @@ async def test_frames_are_acknowledged_at_once_and_late_ones_may_be_stale() -> N
     cast.idle(True)
     session.frame(grey())
     await asyncio.sleep(0)
-    assert cast.stale
     assert len(session.sent) == 1
     cast.idle(False)
     await asyncio.sleep(0)
     assert len(session.sent) == 2
     assert len(woken) == 2
-    await background.close()
 
 
-async def test_after_a_burst_the_last_frame_is_not_trusted() -> None:
-    session, background = Session(grey()), Background()
-    cast = Screencast(session, spawn=background.spawn, clock=time.monotonic, wake=lambda: None)  # type: ignore[arg-type]
+async def test_the_last_frame_is_trusted_unless_one_after_it_may_have_been_dropped(background: Background) -> None:
+    session = Session(grey())
+    cast = made(session, background)
+    for _ in range(5):
+        session.frame(grey())
+        await asyncio.sleep(0.001)
+        assert not cast.stale
+    session.acknowledges.clear()
     for _ in range(3):
         session.frame(grey())
     assert cast.stale
     picture, _ = await cast.capture(1.0)
     assert picture.image.shape == (50, 70, 3)
     assert not cast.stale
-    await background.close()
+    session.acknowledges.set()
 
 
-async def test_a_page_that_never_gave_a_picture_is_a_failed_capture() -> None:
-    background = Background()
+async def test_an_older_frame_that_arrives_later_is_left_out(background: Background) -> None:
+    session, now_s = Session(), time.monotonic()
+    cast = made(session, background)
+    newer, older = grey(), grey()
+    newer[0, 0] = 0
+    session.frame(newer, now_s - 0.01)
+    session.frame(older, now_s - 0.027)
+    taken = await cast.take()
+    assert taken is not None and np.array_equal(taken[0].image, newer)
+    session.frame(older, now_s - 0.02)
+    assert await cast.take() is None
 
-    async def attempt(call: Any) -> None:
+
+async def test_a_frame_counts_as_caught_if_it_was_drawn_and_came_late_enough(background: Background) -> None:
+    session, now_s = Session(), time.monotonic()
+    cast = made(session, background)
+    session.frame(grey(), now_s - 0.02)
+    assert cast.caught(now_s - 0.01, now_s - 1) == np.inf
+    session.frame(grey(), now_s - 0.01)
+    assert now_s <= cast.caught(now_s - 0.01, now_s - 1) < now_s + 1
+    assert cast.caught(now_s - 0.01, now_s + 1) == np.inf
+
+
+async def test_a_clock_that_cannot_be_is_not_believed(background: Background) -> None:
+    session, now_s = Session(grey()), time.monotonic()
+    cast = made(session, background)
+    for drawn_s in (now_s + 1000.0, now_s - 1000.0):
+        session.frame(grey(), drawn_s)
+        taken = await cast.take()
+        assert taken is not None and taken[0].drawn_s == pytest.approx(time.monotonic(), abs=1.0)
+
+
+async def test_a_frame_of_the_document_before_is_outdated_and_not_trusted(background: Background) -> None:
+    session, now_s = Session(), time.monotonic()
+    cast = made(session, background)
+    session.frame(grey(), now_s)
+    await cast.take()
+    cast.replaced()
+    assert cast.outdated and cast.stale
+    session.frame(grey(), now_s + 0.0001)
+    await cast.take()
+    assert cast.outdated and cast.stale
+    session.frame(grey(), time.monotonic())
+    await cast.take()
+    assert not cast.outdated and not cast.stale
+
+
+async def test_a_frame_whose_taking_is_cancelled_is_taken_by_the_next(background: Background) -> None:
+    session = Session()
+    cast = made(session, background)
+    session.frame(grey())
+    taking = asyncio.ensure_future(cast.take())
+    await asyncio.sleep(0)
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert cast.waiting
+    taken = await cast.take()
+    assert taken is not None and cast.latest is taken[0]
+
+
+async def test_late_frames_are_told_and_prompt_ones_are_not(background: Background) -> None:
+    session = Session()
+    cast = made(session, background)
+    assert cast.late_s() == 0.0
+    for _ in range(8):
+        session.frame(grey(), time.monotonic() - 0.006)
+    assert cast.late_s() == pytest.approx(0.0, abs=0.005)
+    for _ in range(8):
+        session.frame(grey(), time.monotonic() - 0.1)
+    assert cast.late_s() > 0.1
+
+
+async def test_a_page_that_never_gave_a_picture_is_a_failed_capture(background: Background) -> None:
+    async def attempt(call: Any, **_more: Any) -> None:
         await call
 
     tab = Tab(
@@ -146,4 +233,3 @@ async def test_a_page_that_never_gave_a_picture_is_a_failed_capture() -> None:
     )
     with pytest.raises(CaptureFailed, match=r"https://example.org/ gave no picture within 0.05 s"):
         await tab.capture(0.05)
-    await background.close()

@@ -94,6 +94,19 @@ async def test_no_press_leads_to_a_host_outside(browser_env: Make, site, foreign
             assert foreign.asked == [], name
 
 
+@pytest.mark.parametrize("body", ["<a onclick=\"window.open('{}')\">", "<a target=_blank href='{}'>"])
+async def test_a_popup_that_is_blocked_is_named_by_the_address_that_it_asked_for(
+    browser_env: Make, site, foreign, body: str
+) -> None:
+    style = "<style>a{position:fixed;inset:0;background:#ccc}</style>"
+    address = foreign.url("/popup?x=1")
+    async with browser_env(site.page("/", style + body.format(address) + "press"), viewport=(320, 240)) as env:
+        observation = await env.reset()
+        opened = (await env.step(Click(at=observation.frame.from_input(100, 100)))).observation
+        assert f"a new tab opened: {address} did not load" in [event.text for event in opened.events]
+        assert opened.url == address
+
+
 async def test_an_address_outside_is_refused_by_the_environment_itself(browser_env: Make, site, foreign) -> None:
     async with browser_env(site.page("/", "home")) as env:
         await env.reset()

@@ -9,6 +9,7 @@ import pytest
 from foveate.actions.geometry import PixelBox, Point
 from foveate.actions.guard import Limits, Secret
 from foveate.actions.schema import Click, Dialog, Key, Move, Press, SelectOption, TypeText, Upload, Wait
+from foveate.envs.base import Step
 from foveate.envs.browser import BrowserEnv
 
 pytestmark = pytest.mark.browser
@@ -105,6 +106,61 @@ async def test_a_sign_in_of_the_start_is_a_dialog(browser_env: Make, site) -> No
         held = await env.reset()
         assert held.dialog is not None and held.dialog.kind == "sign_in"
         assert (await env.step(Dialog(accept=True, text="ada:lovelace"))).observation.title == "secret"
+
+
+async def sign_in(env: BrowserEnv, press: Click) -> Step:
+    """Press what leads to a sign-in, and answer it."""
+    held = (await env.step(press)).observation
+    for _ in range(5):
+        if held.dialog is None:
+            held = (await env.step(Wait(duration_s=0.2))).observation
+    assert held.dialog is not None and held.dialog.kind == "sign_in"
+    step = await env.step(Dialog(accept=True, text="ada:lovelace"))
+    assert step.error is None
+    return step
+
+
+SIGN_INS = {
+    "link": ("location = '{}'", ("secret",)),
+    "popup": ("window.open('{}')", ("home", "secret")),
+    "fetch": ("fetch('{}').then((r) => {{ document.title += r.status }})", ("home200",)),
+    "fetch twice": ("for (const _ of '12') fetch('{}').then((r) => {{ document.title += r.status }})", ("home200200",)),
+    "frame": ("inner.onload = () => {{ document.title = inner.contentDocument.title }}; inner.src = '{}'", ("secret",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [*((kind, "address") for kind in SIGN_INS), ("link", "file"), ("popup", "file")]
+)
+async def test_a_sign_in_is_a_dialog_wherever_it_comes_from(
+    browser_env: Make, site, tmp_path: Path, kind: str, start: str
+) -> None:
+    site.page("/secret", "<title>secret</title>", credentials="ada:lovelace")
+    script, tabs = SIGN_INS[kind]
+    act = f"<script>const act = () => {{ {script.format(site.url('/secret'))} }}</script>"
+    page = (PAGE % "act()") + "<iframe id=inner></iframe>" + act
+    url = site.page("/", page)
+    if start == "file":
+        await asyncio.to_thread((tmp_path / "page.html").write_text, page)
+        url = str(tmp_path / "page.html")
+    async with browser_env(url, viewport=(480, 320)) as env:
+        step = await sign_in(env, Click(at=(await env.reset()).frame.from_input(100, 30)))
+        for _ in range(5):
+            if step.observation.tabs != tabs:
+                step = await env.step(Wait(duration_s=0.2))
+        assert step.observation.dialog is None
+        assert step.observation.tabs == tabs
+
+
+async def test_a_sign_in_that_is_cancelled_holds_nothing_up(browser_env: Make, site) -> None:
+    site.page("/secret", "<title>secret</title>", credentials="ada:lovelace")
+    async with browser_env(site.page("/", PAGE % "window.open('/secret')"), viewport=(480, 320)) as env:
+        press = Click(at=(await env.reset()).frame.from_input(100, 30))
+        assert (await env.step(press)).observation.dialog is not None
+        step = await env.step(Dialog(accept=False))
+        assert step.observation.dialog is None
+        assert "new_page" in [event.kind for event in step.observation.events]
+        assert "secret" not in step.observation.tabs
 
 
 async def test_verify_gets_a_dialog_out_of_the_way(browser_env: Make, site) -> None:

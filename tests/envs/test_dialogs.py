@@ -117,7 +117,8 @@ async def world(chromium: str) -> AsyncIterator[World]:
 
     dialogs = Dialogs(context, spawn=background.spawn, on_change=note)
     page = await context.new_page()
-    await dialogs.watch(page, await context.new_cdp_session(page))
+    dialogs.watch(page)
+    await dialogs.watch_sign_ins(await browser.browser.new_browser_cdp_session(), lambda _frame: page)
     yield World(page, dialogs, changes, changed)
     await browser.close()
     await background.close()
@@ -182,16 +183,10 @@ async def test_a_sign_in_takes_a_name_and_password_asks_again_when_wrong_and_can
     world.changes.clear()
     await page.goto("about:blank")
     context = await page.context.browser.new_context()
-    other = Dialogs(
-        context,
-        spawn=asyncio.ensure_future,
-        on_change=lambda _page, held: world.changes.append(held) or world.changed.set(),
-    )
     fresh = await context.new_page()
-    await other.watch(fresh, await context.new_cdp_session(fresh))
     loading = asyncio.ensure_future(fresh.goto(basic))
     await world.next()
-    await other.answer(fresh, Dialog(accept=False))
+    await dialogs.answer(page, Dialog(accept=False))
     await asyncio.wait({loading}, timeout=10)
     assert await fresh.title() != "inside"
 

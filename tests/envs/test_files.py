@@ -84,7 +84,7 @@ class Chosen:
         self.told: list[str] = []
         self.uploads = Uploads(page, files, attempt=self._attempt, on_chooser=self.told.append)
 
-    async def _attempt(self, call: Awaitable[Any]) -> None:
+    async def _attempt(self, call: Awaitable[Any], **_more: Any) -> None:
         await call
 
     async def upload(self, at: tuple[float, float] | None, *names: str) -> Upload:

@@ -23,11 +23,14 @@ class World:
         until: Callable[[float], float] = lambda now: 0.0,
         paint_s: float = 0.01,
         halt_s: float = math.inf,
+        shown: Callable[[float], float] = lambda painted: math.inf,
+        late_s: float = 0.0,
     ) -> None:
         self.clock = 0.0
         self.queue = [(at, "change") for at in changes]
         heapq.heapify(self.queue)
         self.pending, self.until, self.paint_s, self.halt_s = pending, until, paint_s, halt_s
+        self.shown, self.late_s = shown, late_s
         self.asked_s = self.painted_s = -math.inf
         self.question: tuple[float, bool] | None = None
         self.questions = 0
@@ -37,7 +40,16 @@ class World:
 
     def due(self) -> Due:
         until = self.until(self.asked_s) if self.asked_s >= 0 else 0.0
-        return Due(self.pending(self.clock), until, self.asked_s, self.painted_s, self.question is not None)
+        shown = self.shown(self.painted_s)
+        return Due(
+            pending=self.pending(self.clock),
+            until_s=until,
+            asked_s=self.asked_s,
+            painted_s=self.painted_s,
+            shown_s=shown if shown <= self.clock else math.inf,
+            late_s=self.late_s,
+            asking=self.question is not None,
+        )
 
     def ask(self, *, paint: bool) -> None:
         if self.question is None:
@@ -142,6 +154,42 @@ async def test_what_is_due_is_asked_again_after_the_last_change() -> None:
     assert world.asked_s >= 0.02
 
 
+async def test_a_picture_of_the_paint_is_waited_for_no_longer_than_until_it_has_come() -> None:
+    unknown, known = World([0.012]), World([0.012], shown=lambda painted: painted + 0.002)
+    await settle(unknown, CONFIG, 0.0)
+    await settle(known, CONFIG, 0.0)
+    assert known.clock == pytest.approx(0.012 + CONFIG.quiet_s, abs=0.003)
+    assert unknown.clock == pytest.approx(0.01 + CONFIG.painted_s, abs=0.003)
+
+
+async def test_where_pictures_arrive_late_more_is_waited() -> None:
+    world = World([0.02, 0.09], late_s=0.06)
+    await settle(world, CONFIG, 0.0)
+    assert world.clock >= 0.09 + CONFIG.quiet_s
+
+
+async def test_a_timer_that_ran_out_while_this_process_was_kept_busy_is_painted_before_the_end() -> None:
+    world = World([0.28], until=lambda asked: 0.12 if asked < 0.12 else 0.0, paint_s=0.02)
+    real = world.change
+
+    async def change(timeout_s: float) -> float | None:
+        if world.clock == 0.0:
+            await real(0.03)
+            world.clock = 0.26  # nothing was looked at for a quarter of a second
+            return None
+        return await real(timeout_s)
+
+    world.change = change  # type: ignore[method-assign]
+    await settle(world, CONFIG, 0.0)
+    assert world.clock >= 0.28 + CONFIG.quiet_s
+
+
+async def test_the_last_answer_is_a_young_one() -> None:
+    world = World([])
+    await settle(world, CONFIG, 0.0)
+    assert world.asked_s >= CONFIG.onset_s - 2 * CONFIG.quiet_s
+
+
 def tiles(*places: tuple[int, int]) -> np.ndarray:
     marked = np.zeros((45, 80), dtype=np.bool_)
     for place in places:
@@ -171,7 +219,7 @@ def test_a_spinner_known_before_an_action_stays_known() -> None:
     motion = Motion((45, 80))
     for i in range(60):
         motion.real(i * 0.016, SPINNER, tiles((18, 18)))
-    motion.act()
+    motion.act(0.97)
     assert not motion.real(1.0, SPINNER, tiles((18, 18)))
 
 
@@ -182,10 +230,19 @@ def test_a_spinner_that_stopped_is_forgotten() -> None:
     assert motion.real(9.0, SPINNER, tiles((18, 18)))
 
 
+def test_what_has_come_to_rest_before_an_action_counts_again() -> None:
+    motion = Motion((45, 80))
+    for i in range(60):
+        motion.real(i * 0.016, SPINNER, tiles((18, 18)))
+    motion.act(2.5)
+    assert not motion.ignored().any()
+    assert motion.real(2.6, SPINNER, tiles((18, 18)))
+
+
 def test_quick_actions_on_one_button_do_not_make_it_restless() -> None:
     motion = Motion((45, 80))
     for i in range(40):
-        motion.act()
+        motion.act(i * 0.06)
         assert motion.real(i * 0.06, (100, 100, 180, 130), tiles((6, 6), (6, 7)))
 
 
