@@ -5,7 +5,7 @@ from foveate.envs.base import Observation, Resource
 from foveate.policies.base import Decision, Look, Policy, Turn
 
 
-class Watched(Resource, Policy):
+class WatchedByOracle(Resource, Policy):
     """Another policy's decisions; the oracle's ``screens`` hold each step with the right one.
 
     Args:

@@ -15,7 +15,7 @@ from foveate.agent.oracles.program_oracle import ProgramOracle
 from foveate.agent.oracles.sight import look_at
 from foveate.agent.oracles.state import OracleLost
 from foveate.agent.oracles.wants import Shows
-from foveate.agent.oracles.watched import Watched
+from foveate.agent.oracles.watched import WatchedByOracle
 from foveate.agent.training.making import Way
 from foveate.agent.training.programs.demonstrations import Demonstration, demonstrate
 from foveate.agent.training.programs.env import ProgramEnv
@@ -133,7 +133,7 @@ async def test_an_oracle_that_watches_notes_what_would_have_been_right(chromium:
     seed = next(seed for seed in range(0, 2_000, len(FAMILIES)) if program_task(seed).template == "fill, saved")
     beside = "<operation>\nClick nothing\n</operation>\n<action>\nclick(x=0.99, y=0.99)\n</action>"
     async with ProgramEnv(browser=chromium) as env, ProgramOracle(env.browser) as oracle:
-        policy = Watched(ScriptedPolicy([beside, 'write(message="x")', 'terminate(status="success")']), oracle)
+        policy = WatchedByOracle(ScriptedPolicy([beside, 'write(message="x")', 'terminate(status="success")']), oracle)
         result = await Agent(env, policy).run(episode=f"seen:{seed}")
     assert result.verified is False
     first, second, third = (screen.questions[0] for screen in oracle.screens)
