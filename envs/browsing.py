@@ -106,9 +106,9 @@ class Browsing:
         async with asyncio.timeout(_CALL_LIMIT_S):
             history = await self.session.send("Page.getNavigationHistory")
         index = history["currentIndex"] + by
-        if not 0 <= index < len(history["entries"]):
+        entry = history["entries"][index] if 0 <= index < len(history["entries"]) else None
+        if entry is None or entry["id"] in self._tabs.current.behind:
             raise UnsupportedAction(f"there is no page to go {'back' if by < 0 else 'forward'} to")
-        entry = history["entries"][index]
         await self._lead(entry["url"], "Page.navigateToHistoryEntry", {"entryId": entry["id"]})
 
     # Pages that do not answer ---------------------------------------------------------------------------------------

@@ -205,7 +205,8 @@ class Episode:
         except (Error, TimeoutError) as exc:
             self.tabs.check()
             raise NavigationFailed(load_failure(given, exc, self._events.first_blocked, _LOAD_LIMIT_S)) from exc
-        await _try(self.tabs.current.session.send("Page.resetNavigationHistory"))  # nothing lies before the start
+        await _try(self.tabs.current.session.send("Page.resetNavigationHistory"))  # refused at times, under load
+        await _try(self.tabs.current.begin_history())
 
     async def _watched(self, task: "asyncio.Task[Any]", limit_s: float) -> None:
         """Wait for a task, but no longer than the page lives and no dialog holds it.

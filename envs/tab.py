@@ -72,6 +72,7 @@ class Tab:
         self.uploads = Uploads(page, files, attempt=attempt, on_chooser=on_chooser)
         self.crashed: str | None = None
         self.documents = 0
+        self.behind: frozenset[int] = frozenset()
         self.failed = False
         self.frames: set[str] = set()
         self.popups_due: list[float] = []
@@ -120,6 +121,11 @@ class Tab:
         self.url, self.failed = _address(found["frame"]) or self.url, "unreachableUrl" in found["frame"]
 
     # Frames ---------------------------------------------------------------------------------------------------------
+
+    async def begin_history(self) -> None:
+        """Let nothing that lies before the page that is shown be gone back to."""
+        history = await self.session.send("Page.getNavigationHistory")
+        self.behind = frozenset(entry["id"] for entry in history["entries"][: history["currentIndex"]])
 
     async def show(self) -> None:
         """Deliver frames: the page is the current one."""
