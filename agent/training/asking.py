@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
+from foveate.agent.oracles.moves import NOTCHES
 from foveate.agent.training import phrases
 from foveate.agent.training.goals import Goal, goals_of
 from foveate.agent.training.naming import Names, operation_of
@@ -199,7 +200,7 @@ def absent(rng: random.Random, screen: Screen, names: Names) -> Question | None:
 
 def _scrolled(rng: random.Random, task: str, way: str) -> Question:
     before = tuple([f"Scroll {way}"] * rng.choice((0, 0, 0, 1, 2)))
-    return Question(task, f"Scroll {way}", f"scroll(clicks={-5 if way == 'down' else 5})", operations=before)
+    return Question(task, f"Scroll {way}", f"scroll(clicks={-NOTCHES if way == 'down' else NOTCHES})", operations=before)
 
 
 def scroll(rng: random.Random, screen: Screen, _: Names) -> Question | None:
@@ -211,7 +212,7 @@ def scroll(rng: random.Random, screen: Screen, _: Names) -> Question | None:
         task = rng.choice(("Scroll to the {}", "Go to the {} of the page", "Show the {} of the page")).format(end)
         return _scrolled(rng, task, way) if more else Question(task, *FINISHED, operations=(f"Scroll {way}",))
     task = rng.choice(("Scroll {}", "Scroll {}", "Scroll the page {}", "Scroll {} a little", "Scroll further {}"))
-    call = f"scroll(clicks={-5 if way == 'down' else 5})"
+    call = f"scroll(clicks={-NOTCHES if way == 'down' else NOTCHES})"
     return _once(rng, task.format(way), f"Scroll {way}", call)
 
 

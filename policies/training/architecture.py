@@ -104,13 +104,33 @@ def configuration(shape: Shape, tokenizer: Any) -> Any:
     )
 
 
+def _grid_positions(side: int, width: int) -> torch.Tensor:
+    """Give waves over a grid, a quarter of the channels each for sine and cosine of column and row.
+
+    Wavelengths go from two patches to four times the side, so that near patches are alike and far ones are not, and
+    places are as loud as what the patches show: with small random ones the model is late to say where anything is.
+
+    Args:
+        side: Patches along a side.
+        width: Channels, a multiple of four.
+
+    Returns:
+        float32 (side * side, width), row by row, each entry -1 to 1.
+    """
+    rates = torch.pi * torch.logspace(0, -1, width // 4, base=2.0 * side)
+    rows, columns = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
+    phases = [place.flatten()[:, None] * rates for place in (columns, rows)]
+    return torch.cat([wave(phase) for phase in phases for wave in (torch.sin, torch.cos)], dim=1)
+
+
 def new_model(shape: Shape | None = None, *, seed: int = 0) -> Any:
     """Make transformers' own ``InternVLForConditionalGeneration`` with random weights, float32, on the CPU."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = transformers.InternVLForConditionalGeneration(configuration(shape or Shape(), build_tokenizer()))
         embeddings = model.model.vision_tower.embeddings
-        torch.nn.init.normal_(embeddings.position_embeddings, std=0.02)
+        positions = _grid_positions((shape or Shape()).patches, (shape or Shape()).vision_width)
+        embeddings.position_embeddings.data.zero_()[0, 1:] = positions
     return model
 
 
