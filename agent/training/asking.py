@@ -200,7 +200,11 @@ def absent(rng: random.Random, screen: Screen, names: Names) -> Question | None:
 
 def _scrolled(rng: random.Random, task: str, way: str) -> Question:
     before = tuple([f"Scroll {way}"] * rng.choice((0, 0, 0, 1, 2)))
-    return Question(task, f"Scroll {way}", f"scroll(clicks={-NOTCHES if way == 'down' else NOTCHES})", operations=before)
+    return Question(task, f"Scroll {way}", _turned(way), operations=before)
+
+
+def _turned(way: str) -> str:
+    return f"scroll(clicks={-NOTCHES if way == 'down' else NOTCHES})"
 
 
 def scroll(rng: random.Random, screen: Screen, _: Names) -> Question | None:
@@ -212,8 +216,7 @@ def scroll(rng: random.Random, screen: Screen, _: Names) -> Question | None:
         task = rng.choice(("Scroll to the {}", "Go to the {} of the page", "Show the {} of the page")).format(end)
         return _scrolled(rng, task, way) if more else Question(task, *FINISHED, operations=(f"Scroll {way}",))
     task = rng.choice(("Scroll {}", "Scroll {}", "Scroll the page {}", "Scroll {} a little", "Scroll further {}"))
-    call = f"scroll(clicks={-NOTCHES if way == 'down' else NOTCHES})"
-    return _once(rng, task.format(way), f"Scroll {way}", call)
+    return _once(rng, task.format(way), f"Scroll {way}", _turned(way))
 
 
 def _once(rng: random.Random, task: str, operation: str, call: str) -> Question:

@@ -185,7 +185,7 @@ def test_what_is_not_there_is_scrolled_to_or_refused() -> None:
         assert 'status="failure", info="there is no ' in question.call
     found = [question for question in asked(more) if "Send" in question.task]
     assert found
-    assert {question.call for question in found} == {"scroll(clicks=-5)"}
+    assert {question.call for question in found} == {"scroll(clicks=-2)"}
     assert not any(question.operation == "Not possible" for question in asked(more))
 
 
