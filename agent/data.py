@@ -43,12 +43,15 @@ def make(
     With --programs an oracle, which knows their state, does tasks of several steps, and each step is packed.
     """
     from foveate.agent.training import making
+    from foveate.agent.training.layouts import TEST_SEEDS
     from foveate.agent.training.programs import demonstrations
 
     def say(line: str) -> None:
         _people.print(line, markup=False, soft_wrap=True)
 
     seeds = range(seed, seed + count)
+    if seeds[-1] >= TEST_SEEDS or split is SplitName.UNSEEN:
+        say("These are for evaluation and for looking at: foveate train refuses to learn from them.")
     made: making.Made | demonstrations.Made
     if programs:
         done = demonstrations.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))

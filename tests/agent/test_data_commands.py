@@ -97,3 +97,9 @@ def test_what_is_no_shard_is_named(made: Path) -> None:
         assert source in done.stderr
         assert "foveate data make" in done.stderr
     assert not (made / "x.png").exists()
+
+
+def test_who_makes_what_is_kept_for_evaluation_is_told_so(made: Path) -> None:
+    done = data("make", "--out", "kept", "--count", "1", "--seed", "10000000000", "--workers", "1", cwd=made)
+    assert done.returncode == 0, done.stderr
+    assert "foveate train refuses to learn from them" in done.stderr
