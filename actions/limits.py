@@ -207,6 +207,11 @@ def default_allow(start: str | None) -> tuple[str, ...]:
     return (bare if "." in bare else host,)  # www.com stands for itself, not for every name under com
 
 
+def entry_for(blocked: str) -> str:
+    """Give the entry that would have let pass what was not sent: a host, or a file's path, whose folder it names."""
+    return _folder_entry(str(PurePosixPath(blocked).parent)) if blocked.startswith("/") else blocked
+
+
 def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

@@ -41,6 +41,8 @@ class Budget:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} = {value!r}: give a number above 0")
+            if value is not None and not name.endswith("_s") and value != int(value):
+                raise UsageError(f"{name} = {value!r}: give a whole number")
 
 
 @dataclass(frozen=True, slots=True)

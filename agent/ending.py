@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -55,6 +55,27 @@ class Ending:
     text: str = ""
 
 
+class _Heedless:
+    """Standard error that may be full or gone: what a command does, and what it gives, does not depend on it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 def end(command: Callable[[], object], args: Sequence[str], people: Console) -> NoReturn:
     """Run a command, write what it gives to standard output, and exit.
 
@@ -63,6 +84,8 @@ def end(command: Callable[[], object], args: Sequence[str], people: Console) -> 
         args: The command line; with ``--json`` standard output carries exactly one JSON object.
         people: Where lines for people go.
     """
+    if sys.stderr is not None:  # None where it was closed
+        sys.stderr = cast(TextIO, _Heedless(sys.stderr))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wants_json = "--json" in args

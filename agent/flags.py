@@ -33,6 +33,8 @@ def limits_of(url: str | None, allow: Sequence[str], files: Sequence[Path]) -> L
         UsageError: If the start address or a host is none, or a file does not exist.
     """
     for file in files:
+        if file.is_dir():
+            raise UsageError(f"--file {file} is a folder: name each file that may be uploaded")
         if not file.is_file():
             raise UsageError(f"--file {file}: there is no such file")
     limits = Limits(files=tuple(str(file.resolve()) for file in files))

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
-from foveate.actions.errors import RecordError
+from foveate.actions.errors import RecordError, UsageError
 from foveate.agent.previews import Preview, make_previews
 from foveate.agent.record import REPORT_FILE, Record, read_record, replace_file
 from foveate.agent.record_step import RecordedStep
@@ -35,11 +35,14 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         The file that was written.
 
     Raises:
-        UsageError: If the folder is no record.
+        UsageError: If the folder is no record, or ``out`` is a part of it.
         RecordError: If the record cannot be read or the report not written.
     """
     record = read_record(folder)
     target = out if out is not None else folder / REPORT_FILE
+    place, root = target.resolve(), folder.resolve()
+    if place.exists() and place.is_relative_to(root) and place.suffix != Path(REPORT_FILE).suffix:
+        raise UsageError(f"{target} is a part of the record {folder}: write the report to another file")
     return _write(target, _page(record))
 
 

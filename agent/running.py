@@ -15,6 +15,7 @@ from rich.console import Console
 
 from foveate.actions.errors import UsageError
 from foveate.actions.guard import Verdict
+from foveate.actions.limits import entry_for
 from foveate.actions.schema import Action
 from foveate.agent.agent import Agent
 from foveate.agent.ending import CODES, WRONG_USAGE, Ending, describe, result_object
@@ -125,7 +126,7 @@ def blocked_lines(events: Iterable[Event]) -> list[str]:
             count, host = _blocked(event.text)
             hosts[host] += count
     return [
-        f"blocked {count} request{'' if count == 1 else 's'} to {host}: --allow {host}"
+        f"blocked {count} request{'' if count == 1 else 's'} to {host}: --allow {entry_for(host)}"
         for host, count in hosts.most_common()
     ]
 

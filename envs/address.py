@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import pathname2url
 
 from foveate.actions.errors import UsageError
+from foveate.actions.limits import entry_for
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _TAIL = re.compile(r"[?#]")
@@ -14,7 +15,8 @@ _TAIL = re.compile(r"[?#]")
 def start_address(given: str) -> str:
     """Make an address of a start; a path may carry a query or a fragment, ``page.html?seed=3``.
 
-    Only text is looked at: whether the file exists is checked by ``check_start``.
+    A file whose own name holds ``?`` or ``#`` is meant where there is one. Whether the file exists at all is checked
+    by ``check_start``.
 
     Raises:
         UsageError: If it is empty.
@@ -26,7 +28,7 @@ def start_address(given: str) -> str:
         return text
     folder, slash, name = text.rpartition("/")
     tail = _TAIL.search(name)
-    cut = len(name) if tail is None else tail.start()
+    cut = len(name) if tail is None or Path(text).expanduser().is_file() else tail.start()
     path = Path(f"{folder}{slash}{name[:cut]}").expanduser().absolute()
     return f"file://{pathname2url(str(path))}{name[cut:]}"
 
@@ -60,7 +62,7 @@ def load_failure(given: str, error: Exception, blocked: str | None, limit_s: flo
         limit_s: The longest that it was waited for, in seconds.
     """
     if blocked is not None:
-        return f"{given} did not load: it leads to {blocked}, outside the allowed hosts: --allow {blocked}"
+        return f"{given} did not load: it leads to {blocked}, outside what is allowed: --allow {entry_for(blocked)}"
     found = re.search(r"net::(ERR_[A-Z0-9_]+)", str(error))
     if found is not None:
         return f"{given} did not load: {found[1].removeprefix('ERR_').replace('_', ' ').lower()} ({found[1]})"

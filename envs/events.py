@@ -3,6 +3,7 @@
 from collections import Counter
 
 from foveate.actions.guard import Limits
+from foveate.actions.limits import entry_for
 from foveate.envs.base import Event, EventKind
 
 _MOST_HOST = 253
@@ -49,7 +50,7 @@ class EventLog:
         """Give what has happened, oldest first, and forget it."""
         for host, count in self._blocked_now.items():
             plural = "" if count == 1 else "s"
-            self.emit("blocked", f"{count} request{plural} to {host}: not sent (--allow {host})")
+            self.emit("blocked", f"{count} request{plural} to {host}: not sent (--allow {entry_for(host)})")
         self._blocked_now.clear()
         events, self._events = tuple(self._events), []
         return events

@@ -29,7 +29,7 @@ def network_flags(limits: Limits) -> tuple[str, ...]:
     for host in limits.hosts():
         names = LOOPBACK if host in LOOPBACK else (host,)
         for name in names:
-            rules.append(f"EXCLUDE [{name}]" if ":" in name else f"EXCLUDE {name}")
+            rules.append(f"EXCLUDE {name}")  # an IPv6 address without its brackets
             if not name[-1].isdigit() and ":" not in name:
                 rules.append(f"EXCLUDE *.{name}")
     return (

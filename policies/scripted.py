@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from foveate.actions.errors import ParseError, UsageError
+from foveate.actions.errors import OutOfFrame, ParseError, UsageError
 from foveate.actions.geometry import Convention
 from foveate.actions.schema import Action, ActionModel
 from foveate.envs.base import Observation, Resource, Viewport
@@ -48,6 +48,8 @@ class ScriptedPolicy(Resource, Policy):
     def __init__(
         self, answers: Sequence[Answer], *, convention: Convention = Convention.UNIT, viewport: Viewport | None = None
     ) -> None:
+        if isinstance(answers, str):
+            raise UsageError(f"answers are a list, one a step, not the text {answers[:40]!r}: put it in a list")
         self.answers: tuple[Answer, ...] = tuple(answers)
         self.convention = convention
         self.preferred_viewport = viewport
@@ -103,7 +105,7 @@ class ScriptedPolicy(Resource, Policy):
 def _listed(text: str, file: Path) -> _Script:
     try:
         loaded = json.loads(text)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UsageError(f"the script {file} is no JSON: {exc}") from exc
     return _checked({"answers": loaded} if isinstance(loaded, list) else loaded, file)
 
@@ -115,7 +117,7 @@ def _recorded(text: str, file: Path) -> _Script:
     for number, line in enumerate(lines, 1):
         try:
             step = json.loads(line)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             if number == len(lines) and number > 1 and not text.endswith("\n"):
                 break
             raise UsageError(f"line {number} of the record {file} is no JSON: {exc}") from exc
@@ -134,6 +136,8 @@ def _checked(loaded: object, file: Path) -> _Script:
         raise UsageError(
             f"the script {file} is no list of answers (model texts or actions): {where or 'it'}: {first['msg']}"
         ) from exc
+    except OutOfFrame as exc:
+        raise UsageError(f"the script {file} holds an action outside the frame: {exc}") from exc
 
 
 def _reason(exc: OSError | UnicodeDecodeError) -> str:

@@ -9,7 +9,7 @@ from foveate.actions.formats.arguments import PLACES
 from foveate.actions.formats.literal import Call, read_literal
 from foveate.actions.formats.prose import check_lead
 from foveate.actions.formats.reading import Found, Reading
-from foveate.actions.formats.values import MAX_ACTIONS, excerpt
+from foveate.actions.formats.values import MAX_ACTIONS, Numeral, excerpt
 
 _TRIES = 20
 _MAX_NESTING = 4
@@ -32,7 +32,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_float=Numeral)
 
 
 def detect(text: str) -> bool:

@@ -23,10 +23,11 @@ from foveate.actions.keys import read_chord
 VERB = re.compile(
     r"[ \t]*(?:\d{1,3}[.)][ \t]+)?(click|left_click|double_click|right_click|hover|type|input|select|press|hotkey"
     r"|scroll|new_tab|tab_focus|close_tab|page_close|goto|go_back|go_forward|stop|enter|long_press|press_home|press_back"
-    r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|\(\s{0,9}[\d.])",
+    r"|press_recent|open_app|wait|complete)\b[ \t]*(?=\[|［|<|\r?$|(?<=[ \t])\(\s{0,9}[\d.])",
     re.IGNORECASE | re.MULTILINE,
 )
-"""A verb at its line's beginning, where brackets, a tag or nothing follow it."""
+"""A verb at its line's beginning, where brackets, a tag or nothing follow it; round brackets after a blank, for those
+that touch it make a call."""
 
 MASKS = re.compile("[\ufdd0-\ufdd4]")
 """Noncharacters that stand for what could be taken for a tag or a fence."""
@@ -217,7 +218,21 @@ def _scroll(line: _Line) -> list[Found]:
 
 
 def _plain(kind: str) -> _Reader:
-    return lambda line: [line.reading.make(kind)]
+    def read_plain(line: _Line) -> list[Found]:
+        if any(part.strip() for part in line.parts):
+            raise ParseError(f"{line.verb} takes no argument, not {excerpt(line.parts[0])}")
+        return [line.reading.make(kind)]
+
+    return read_plain
+
+
+def _wait(line: _Line) -> list[Found]:
+    """Read ``wait`` or ``wait [seconds]``."""
+    if not line.parts:
+        return [line.reading.make("wait")]
+    if len(line.parts) > 1:
+        raise ParseError("wait takes one number of seconds: wait [3]")
+    return [line.reading.make("wait", duration_s=values.number(_NAMED.sub("", line.parts[0], count=1), "seconds"))]
 
 
 def _text(kind: str, field: str) -> _Reader:
@@ -265,7 +280,7 @@ _VERBS: Mapping[str, _Reader] = {
     "go_forward": _plain("forward"),
     **dict.fromkeys(("press_home", "press_back", "press_recent"), _phone),
     "open_app": _text("open_app", "name"),
-    "wait": _plain("wait"),
+    "wait": _wait,
     "complete": lambda line: calls.ended(line.reading, "success", ""),
     "stop": _stop,
 }

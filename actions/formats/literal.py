@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from foveate.actions.errors import ParseError
 from foveate.actions.formats.scan import MAX_DEPTH, START, Scan
-from foveate.actions.formats.values import MAX_ACTIONS, excerpt
+from foveate.actions.formats.values import MAX_ACTIONS, Numeral, excerpt
 
 SKIPPED = re.compile(
     r"(?:import [\w., ]+|from [\w.]+ import [\w.,* ]+|pass|pyautogui\.(?:PAUSE|FAILSAFE) ?= ?[\w.]+)", re.ASCII
@@ -87,11 +87,15 @@ def _parsed(source: str) -> ast.expr:
         if not _NUMERAL.fullmatch(digits):
             raise ParseError(f"{excerpt(digits)} is no number")
     try:
-        return ast.parse(source, mode="eval").body
+        tree = ast.parse(source, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
         raise ParseError(
             f"expected a call with literal arguments such as click(x=..., y=...), not {excerpt(source)}"
         ) from exc
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            node.value = Numeral(ast.get_source_segment(source, node) or str(node.value))
+    return tree
 
 
 def _call(source: str) -> Call:
@@ -129,6 +133,8 @@ def _value(node: ast.expr, depth: int) -> object:
             return None
         case ast.Name(id=("inf" | "nan") as name):
             return math.inf if name == "inf" else math.nan
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=Numeral() as value)):
+            return Numeral(f"-{value.written}")
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as value)):
             return -value if isinstance(sign, ast.USub) else +value
         case ast.List(elts=items) | ast.Tuple(elts=items):

@@ -15,6 +15,8 @@ _CLOSE = re.compile(r"</(?:action|answer)>", re.IGNORECASE)
 OPERATION = re.compile(r"<operation>", re.IGNORECASE)
 """What opens the sentence for the history."""
 
+_CLOSED_OPERATION = re.compile(r"<operation>(.{0,5000}?)</operation>", re.IGNORECASE | re.DOTALL)
+
 OPERATION_END = re.compile(r"</operation>|<(?:action|answer)>", re.IGNORECASE)
 """What ends it: its closing tag, or the action where that was forgotten."""
 
@@ -31,12 +33,21 @@ def read(text: str, reading: Reading) -> Draft:
         ParseError: If a block is empty or holds anything but calls.
         OutOfFrame: If a place lies outside the frame.
     """
-    draft = Draft(operation=_operation(text))
-    for body, ended in _blocks(text):
+    quoted = _quoting(text)
+    draft = Draft(operation=quoted[1].strip() if quoted else _operation(text))
+    for body, ended in _blocks(text[quoted.end() :] if quoted else text):
         if not body.strip():
             raise ParseError("no action: <action> is empty")
         draft.found.extend(read_body(body, reading, ended=ended).found)
     return draft
+
+
+def _quoting(text: str) -> "re.Match[str] | None":
+    """Find an operation that itself holds an action, as a quotation: closed, with another action after it."""
+    found = _CLOSED_OPERATION.search(text)
+    if found is None or not _OPEN.search(found[1]) or not _OPEN.search(text, found.end()):
+        return None
+    return None if _OPEN.search(text, 0, found.start()) else found
 
 
 def _operation(text: str) -> str:

@@ -41,6 +41,22 @@ _FULL_WIDTH = str.maketrans(
 )
 
 
+class Numeral(float):
+    """A number that remembers how it was written, for where it turns out to be a text: a price of 1.50.
+
+    Attributes:
+        written: The digits as they stood.
+    """
+
+    __slots__ = ("written",)
+
+    def __new__(cls, written: str) -> "Numeral":
+        """Read digits."""
+        number = super().__new__(cls, written)
+        number.written = written
+        return number
+
+
 def narrow(text: str) -> str:
     """Replace full-width punctuation, digits and letters by their ASCII forms."""
     return text.translate(_FULL_WIDTH)
@@ -93,7 +109,7 @@ def integer(value: object, name: str) -> int:
 
 
 def string(value: object, name: str) -> str:
-    """Read a text; a number becomes its digits.
+    """Read a text; a number becomes its digits, as they were written.
 
     Raises:
         ParseError: If it is neither.
@@ -101,7 +117,7 @@ def string(value: object, name: str) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
-        return str(value)
+        return value.written if isinstance(value, Numeral) else str(value)
     raise ParseError(f"{name} is a text, not {excerpt(value)}")
 
 

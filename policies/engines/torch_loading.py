@@ -26,7 +26,7 @@ def device_named(name: str) -> torch.device:
         raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda or cuda:N")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu or auto")
+        raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu")
     return device
 
 

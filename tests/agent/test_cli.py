@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from foveate.actions.errors import UsageError
 from foveate.agent.flags import limits_of
 from foveate.agent.record import read_record
 from foveate.agent.running import blocked_lines
@@ -199,6 +200,30 @@ def test_a_result_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_standard_error_that_is_full_costs_no_result(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "view", str(tmp_path), "--json"], stdout=subprocess.PIPE, stderr=full, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["reason"] == "UsageError"
+
+
+def test_a_report_never_replaces_a_part_of_its_record(tmp_path: Path) -> None:
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text("")
+    done = foveate("view", tmp_path, "--out", steps, cwd=tmp_path)
+    assert (done.returncode, steps.read_text()) == (2, "")
+    assert "steps.jsonl is a part of the record" in done.stderr
+    assert foveate("view", tmp_path, "--out", tmp_path / "mine.html", cwd=tmp_path).returncode == 0
+
+
+def test_a_folder_is_no_file_to_upload(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        limits_of("https://example.org/", [], [tmp_path])
+
+
 def test_allow_adds_to_the_hosts_of_the_start_address(tmp_path: Path) -> None:
     assert limits_of("https://www.example.org/x", [], []).allow is None
     assert limits_of("https://www.example.org/x", ["cdn.test"], []).allow == ("example.org", "cdn.test")
@@ -217,10 +242,12 @@ def test_blocked_requests_are_one_line_a_host() -> None:
         Event("blocked", "1 request to cdn.example: not sent (--allow cdn.example)"),
         Event("message", "2 requests to nowhere"),
         Event("blocked", "1 request to x.test: not sent (--allow x.test)"),
+        Event("blocked", "1 request to /etc/a.js: not sent (--allow /etc/a.js)"),
     )
     assert blocked_lines(events) == [
         "blocked 15 requests to cdn.example: --allow cdn.example",
         "blocked 1 request to x.test: --allow x.test",
+        "blocked 1 request to /etc/a.js: --allow file:///etc/",
     ]
 
 

@@ -73,6 +73,13 @@ def test_a_start_is_an_address_or_a_path(given: str, address: str) -> None:
     assert start_address(given) == address
 
 
+def test_a_file_whose_name_holds_a_question_mark_is_meant_where_there_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "a#b?c.html"
+    assert start_address(str(file)).endswith("/a#b?c.html")
+    file.write_text("x")
+    assert start_address(str(file)) == file.as_uri()
+
+
 async def test_a_file_that_is_not_there_is_named(browser_env: Make, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nothing\.html: there is no such file"):
         await browser_env(str(tmp_path / "nothing.html")).open()

@@ -1,7 +1,9 @@
 """The allow-list holds for every kind of request: the foreign site must never be asked."""
 
 import asyncio
+import http.server
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +172,23 @@ async def test_files_outside_the_folder_are_not_read(browser_env: Make, tmp_path
         assert await env.page.evaluate("[window.inside, window.outside]") == [True, None]
         assert env.blocked()[str(tmp_path / "outside.js")] == 2
         assert env.blocked()[str(folder / "link.js")] == 1
+
+
+class SixServer(http.server.ThreadingHTTPServer):
+    """A server on this machine's IPv6 address."""
+
+    address_family = socket.AF_INET6
+
+
+async def test_a_page_of_an_ipv6_address_loads(browser_env: Make) -> None:
+    try:
+        server = SixServer(("::1", 0), http.server.SimpleHTTPRequestHandler)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        async with browser_env(f"http://[::1]:{server.server_address[1]}/", viewport=(320, 240)) as env:
+            assert (await env.reset()).url.startswith("http://[::1]:")
+    finally:
+        server.shutdown()
+        server.server_close()

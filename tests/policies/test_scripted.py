@@ -116,6 +116,8 @@ def test_a_record_is_replayed_by_its_texts_and_else_by_its_actions(tmp_path: Pat
         ("a.json", '{"answers": ["x"], "viewport": [1]}', "viewport"),
         ("a.json", '"text"', "no list of answers"),
         ("a.json", '[{"kind": "fly"}]', "answers.0"),
+        ("a.json", "[" * 100_000, "is no JSON"),
+        ("a.json", '[{"kind": "click", "at": {"x": 5, "y": 0.1}}]', "outside the frame"),
         ("steps.jsonl", '{"index": 0}\n', "line 1"),
         ("steps.jsonl", '{"raw": "x"}\nnonsense\n{"raw": "y"}\n', "line 2"),
         ("steps.jsonl", "", "answers"),
@@ -128,6 +130,11 @@ def test_a_broken_script_is_one_clear_line(tmp_path: Path, name: str, text: str,
         ScriptedPolicy.from_file(path)
     assert str(path) in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_text_is_no_list_of_answers() -> None:
+    with pytest.raises(UsageError, match="put it in a list"):
+        ScriptedPolicy("DONE")
 
 
 def test_a_script_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
