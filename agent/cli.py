@@ -62,6 +62,21 @@ class DeviceName(StrEnum):
     CUDA = "cuda"
 
 
+class FlashName(StrEnum):
+    """What ``--flash`` takes."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+class LayoutName(StrEnum):
+    """What ``--to`` takes."""
+
+    GITHUB = "github"
+    TRANSFORMERS = "transformers"
+
+
 class VerifyName(StrEnum):
     """What ``--verify`` takes."""
 
@@ -94,6 +109,7 @@ class RunOptions:
     engine: EngineName
     device: DeviceName | None
     tiles: int | None
+    flash: FlashName
     headed: bool
     browser: str | None
     limits: Limits
@@ -122,6 +138,7 @@ def _internvl(options: RunOptions, _: str) -> Policy:
         engine=options.engine.value,
         look=Look(max_tiles=options.tiles, thinking=False),
         device="auto" if options.device is None else options.device.value,
+        flash={FlashName.ON: True, FlashName.OFF: False}.get(options.flash),
     )
 
 
@@ -180,6 +197,9 @@ def run(
     tiles: Annotated[
         int | None, typer.Option(min=1, max=40, help="Most tiles a picture; by default the model's.")
     ] = None,
+    flash: Annotated[
+        FlashName, typer.Option(help="Let the model's router compress tiles; auto is as the checkpoint says.")
+    ] = FlashName.AUTO,
     max_steps: Annotated[int, typer.Option(min=1, help="Steps after which the episode ends.")] = 50,
     timeout_s: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds after which the episode ends; no limit by default.")
@@ -204,7 +224,7 @@ def run(
     if record is not None and no_record:
         raise UsageError("--record and --no-record exclude each other: leave one out")
     options = RunOptions(
-        url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, headed, browser,
+        url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, flash, headed, browser,
         limits_of(url, allow or [], file or []),
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
@@ -298,6 +318,21 @@ def doctor(
     passed = all(check.passed for check in checks)
     data = {"status": "success" if passed else "failure", "checks": [check.as_data() for check in checks]}
     return Ending(SUCCESS if passed else FAILED, data=data if json_ else None)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a new or empty folder.")],
+    to: Annotated[LayoutName, typer.Option(help="The layout to write: GitHub's, or transformers' (-HF).")],
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> Ending:
+    """Write an InternVL checkpoint in the other layout, its numbers unchanged."""
+    from foveate.policies.internvl.converting import convert as write
+
+    done = write(source, out, to.value, say=lambda line: people.print(line, markup=False, soft_wrap=True))
+    said = {"status": "success", "model": str(done.folder), "layout": done.layout, "tensors": done.tensors}
+    return Ending(SUCCESS, data={**said, "bytes": done.size} if json_ else None, text=str(done.folder))
 
 
 def policy_named(name: str, options: RunOptions) -> Policy:

@@ -49,6 +49,7 @@ class Numeral(float):
     """
 
     __slots__ = ("written",)
+    written: str
 
     def __new__(cls, written: str) -> "Numeral":
         """Read digits."""

@@ -52,6 +52,8 @@ class TorchEngine(Resource, Engine):
         try:
             self._loaded = await self._in_thread(self._load)
             self.checkpoint = self._loaded.checkpoint
+            if self.checkpoint.thresholds is not None:
+                self.capabilities |= {"flash", "visual_tokens"}
         except BaseException:
             await self._close()
             raise
@@ -179,7 +181,3 @@ def _refuse(request: Request) -> None:
     """Refuse what this engine cannot do, rather than leave it out."""
     if request.grammar is not None:
         raise ModelUnavailable("TorchEngine cannot keep to a grammar: leave it out of the request")
-    if request.flash:
-        raise ModelUnavailable("TorchEngine cannot run Flash (compressed tiles): ask for a model without it")
-    if request.visual_tokens is not None:
-        raise ModelUnavailable("TorchEngine cannot compress visual tokens: lower the number of tiles instead")

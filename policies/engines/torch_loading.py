@@ -10,6 +10,8 @@ import transformers
 
 from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.policies.internvl.checkpoint import Checkpoint
+from foveate.policies.internvl.converting import Weights, plan
+from foveate.policies.internvl.layouts import ROUTER
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -58,7 +60,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 
 
 def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
-    """Load transformers' own InternVL from safetensors, on the CPU.
+    """Load transformers' own InternVL from safetensors of either layout, on the CPU; a router is left out.
 
     Raises:
         ModelUnavailable: If this transformers has no InternVL.
@@ -73,12 +75,11 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         ) from exc
     try:
         model, info = internvl.from_pretrained(
-            checkpoint.folder,
             dtype=dtype,
             local_files_only=True,
-            use_safetensors=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are named and refused below
+            **_where(checkpoint),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
         raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
@@ -93,6 +94,17 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
     return model
+
+
+def _where(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Say where transformers finds a checkpoint: its folder, or tensors that bear transformers' names."""
+    if checkpoint.layout == "transformers":
+        return {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
+    config = transformers.InternVLConfig.from_dict(dict(checkpoint.config))
+    with Weights(checkpoint.folder) as weights:
+        own = {name: shape for name, shape in weights.shapes.items() if not name.startswith(ROUTER)}
+        state = {name: weights.read(source) for name, source in plan(own, "transformers").items()}
+    return {"pretrained_model_name_or_path": None, "config": config, "state_dict": state}
 
 
 def end_tokens(model: Any, tokenizer: Any, im_end: int) -> frozenset[int]:

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,23 +27,11 @@ from foveate.policies.engines.torch_loading import (
     load_tokenizer,
     quiet,
 )
+from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortened, visual_tokens
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.tiling import normalised, tiles
 
 _TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<|im_start|>", "<|im_end|>")
-
-
-@dataclass(frozen=True, slots=True)
-class TileFeatures:
-    """What the vision encoder made of one picture.
-
-    Attributes:
-        owner: The model that made it.
-        values: Shape (tiles, tokens a tile, hidden), on the model's device.
-    """
-
-    owner: object = field(repr=False)
-    values: Tensor = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -84,6 +72,7 @@ class TorchModel:
         with quiet(), enough_memory(self.device):
             self.tokenizer = load_tokenizer(checkpoint)
             self.model = load_model(checkpoint, self.dtype).to(self.device).eval()
+            self.vision = Vision(self.model, checkpoint)
         self.ids = {token: self._id(token) for token in _TOKENS}
         self.ends = end_tokens(self.model, self.tokenizer, self.ids["<|im_end|>"])
         added = self.tokenizer.get_added_vocab()
@@ -136,13 +125,17 @@ class TorchModel:
         for message in request.messages:
             self._add(prompt, message)
         prompt.ids += [self.ids["<|im_start|>"], *self._tokenise("assistant\n" + request.prefill)]
+        if self.vision.router is None:
+            self._fits(prompt)
+        return prompt
+
+    def _fits(self, prompt: _Prompt) -> None:
         limit = self.checkpoint.context
         if len(prompt.ids) >= limit:
             raise ModelUnavailable(
                 f"the prompt takes {len(prompt.ids)} tokens ({prompt.visual} of them visual), but the model's context "
                 f"is {limit}: lower the number of tiles or shorten the history"
             )
-        return prompt
 
     def _add(self, prompt: _Prompt, message: Message) -> None:
         prompt.ids.append(self.ids["<|im_start|>"])
@@ -174,24 +167,6 @@ class TorchModel:
 
     # Model ----------------------------------------------------------------------------------------------------------
 
-    def features(self, pixels: Tensor) -> Tensor:
-        """Encode tiles.
-
-        Args:
-            pixels: float32, shape (tiles, 3, tile, tile).
-
-        Returns:
-            Shape (tiles, tokens a tile, hidden).
-        """
-        config = self.model.config
-        out = self.model.model.get_image_features(
-            pixel_values=pixels.to(self.device, self.dtype),
-            vision_feature_layer=config.vision_feature_layer,
-            vision_feature_select_strategy=config.vision_feature_select_strategy,
-        )
-        values: Tensor = out if isinstance(out, Tensor) else out.pooler_output
-        return values
-
     def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Encode pictures ahead of a request."""
         encoded = []
@@ -199,19 +174,24 @@ class TorchModel:
             for part in images:
                 picture, count = self._picture(part)
                 if isinstance(picture, Tensor):
-                    picture = TileFeatures(self, self.features(picture))
+                    picture = self.vision.encode(picture, self)
                 encoded.append(Encoded(picture, count))
         return tuple(encoded)
 
-    def _prefill(self, prompt: _Prompt) -> "_Prefilled":
-        """Run the vision encoder and the prompt."""
+    def _prefill(self, prompt: _Prompt, request: Request) -> "_Prefilled":
+        """Run the vision encoder and the prompt; compressed tiles make the prompt shorter."""
         start = time.perf_counter()
+        found = [p if isinstance(p, TileFeatures) else self.vision.encode(p, self) for p in prompt.pictures]
+        compressed = self.vision.choose(found, request)
+        if any(compressed):
+            per_tile, before = self.checkpoint.tokens_per_tile, len(prompt.ids)
+            prompt.ids = shortened(prompt.ids, self.ids["<IMG_CONTEXT>"], per_tile, compressed)
+            prompt.visual -= before - len(prompt.ids)
+        self._fits(prompt)
         ids = torch.tensor([prompt.ids], device=self.device)
         embeds = self.model.get_input_embeddings()(ids)
-        found = [p.values if isinstance(p, TileFeatures) else self.features(p) for p in prompt.pictures]
         if found:
-            visual = torch.cat([values.reshape(-1, values.shape[-1]) for values in found])
-            embeds[ids == self.ids["<IMG_CONTEXT>"]] = visual.to(embeds.dtype)
+            embeds[ids == self.ids["<IMG_CONTEXT>"]] = visual_tokens(found, compressed).to(embeds.dtype)
         self._wait()
         encoded = time.perf_counter()
         cache = transformers.DynamicCache()
@@ -231,8 +211,9 @@ class TorchModel:
     def generate(self, request: Request) -> Iterator[Delta]:
         """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set."""
         with torch.inference_mode(), enough_memory(self.device):
+            self.vision.refuse(request)
             prompt = self.prompt(request)
-            state = self._prefill(prompt)
+            state = self._prefill(prompt, request)
             start = time.perf_counter()
             text = TextStream(self._decode, request.stop)
             draw = _drawer(request.sampling)
@@ -266,8 +247,9 @@ class TorchModel:
     def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
         """Give the log-probability that the answer begins with each choice."""
         with torch.inference_mode(), enough_memory(self.device):
+            self.vision.refuse(request)
             prompt = self.prompt(request)
-            state = self._prefill(prompt)
+            state = self._prefill(prompt, request)
             first = torch.log_softmax(state.logits.float(), -1)
             return tuple(self._score(choice, first, state.cache, len(prompt.ids)) for choice in choices)
 

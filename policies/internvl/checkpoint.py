@@ -3,8 +3,8 @@
 import json
 import socket
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.policies.internvl.layouts import MODEL_TYPES, Layout, Thresholds, is_flash, layout_of, transformers_config
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
 
 BUNDLED = ("tiny",)
@@ -19,12 +20,13 @@ BUNDLED = ("tiny",)
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _CONNECT_S = 5.0
+_TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _SMALL_FILES = ("*.json", "*.txt", "*.jinja", "*.model")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checked InternVL checkpoint in transformers' layout.
+    """A checked InternVL checkpoint.
 
     Attributes:
         folder: Where it lies.
@@ -34,6 +36,10 @@ class Checkpoint:
         std: Of each channel, of values in 0..1.
         context: Greatest number of tokens of a prompt and its answer together.
         profile: The name of the model profile that its configuration asks for (``foveate_profile``), or None.
+        layout: Whose configuration and names its files bear.
+        thresholds: When its router (ViR) compresses a tile; None where it has no router.
+        flash: Whether the router is on where a request says nothing.
+        config: Its configuration, as transformers' layout has it.
     """
 
     folder: Path
@@ -43,6 +49,10 @@ class Checkpoint:
     std: tuple[float, float, float]
     context: int
     profile: str | None = None
+    layout: Layout = "transformers"
+    thresholds: Thresholds | None = None
+    flash: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def find(model: str | Path, *, endpoint: str | None = None) -> Path:
@@ -79,10 +89,12 @@ def check(folder: Path) -> Checkpoint:
     """
     if not folder.is_dir():
         raise ModelUnavailable(f"no checkpoint at {folder}: there is no such folder")
-    config = _config(folder)
+    said = _config(folder)
     _check_weights(folder)
-    if not (folder / "tokenizer.json").is_file():
+    if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
         raise CheckpointError(f"{folder} has no tokenizer.json: copy the tokenizer's files there")
+    layout = MODEL_TYPES[said["model_type"]]
+    config = said if layout == "transformers" else transformers_config(said, image_token=image_token(folder))
     vision, text = _section(config, "vision_config", folder), _section(config, "text_config", folder)
     tile, patch = _side(vision.get("image_size", 448), folder), _side(vision.get("patch_size", 14), folder)
     tokens = round(tile // patch * float(config.get("downsample_ratio", 0.5))) ** 2
@@ -93,7 +105,10 @@ def check(folder: Path) -> Checkpoint:
         )
     mean, std = _normalisation(folder)
     context, profile = text.get("max_position_embeddings", 32768), config.get("foveate_profile")
-    return Checkpoint(folder, tile, tokens, mean, std, int(context), profile if isinstance(profile, str) else None)
+    named = profile if isinstance(profile, str) else None
+    thresholds = Thresholds.of(said) if is_flash(said) else None
+    flash = thresholds is not None and bool(said.get("flash_mode", False))
+    return Checkpoint(folder, tile, tokens, mean, std, int(context), named, layout, thresholds, flash, config)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -111,18 +126,42 @@ def read_json(path: Path) -> dict[str, Any]:
     return loaded
 
 
+def image_token(folder: Path) -> int:
+    """Give the id of ``<IMG_CONTEXT>`` in a checkpoint's tokenizer; reads its files alone.
+
+    Raises:
+        CheckpointError: If it has none.
+    """
+    for name in ("tokenizer.json", "added_tokens.json", "tokenizer_config.json"):
+        if not (folder / name).is_file():
+            continue
+        data = read_json(folder / name)
+        for content, number in _added(data):
+            if content == "<IMG_CONTEXT>":
+                return number
+    raise CheckpointError(f"the tokenizer of {folder} has no token <IMG_CONTEXT>: is it InternVL's?")
+
+
+def _added(data: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Give added tokens with their ids, from any of the three files that may list them."""
+    added = data.get("added_tokens")
+    if isinstance(added, list):
+        yield from ((str(one.get("content")), int(one.get("id", -1))) for one in added if isinstance(one, Mapping))
+    decoder = data.get("added_tokens_decoder")
+    if isinstance(decoder, Mapping):
+        yield from ((str(one.get("content")), int(number)) for number, one in decoder.items())
+    yield from ((content, number) for content, number in data.items() if isinstance(number, int))
+
+
 def _config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").is_file():
         raise ModelUnavailable(f"no checkpoint at {folder}: it has no config.json")
     config = read_json(folder / "config.json")
-    kind = config.get("model_type")
-    if kind == "internvl_chat":
+    if layout_of(config) is None:
+        known = " or ".join(map(repr, MODEL_TYPES))
         raise CheckpointError(
-            f"{folder} has InternVL's GitHub layout (model_type internvl_chat), which cannot be loaded yet: "
-            "take the same model with '-HF' at the end of its name"
+            f"{folder} is no InternVL checkpoint: its model_type is {config.get('model_type')!r}, not {known}"
         )
-    if kind != "internvl":
-        raise CheckpointError(f"{folder} is no InternVL checkpoint: its model_type is {kind!r}, not 'internvl'")
     return config
 
 

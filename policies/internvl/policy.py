@@ -32,6 +32,7 @@ class InternVLPolicy(Resource, Policy):
         profile: How to talk to the model, or the name of one; None is what the checkpoint names, else InternVL3.5's.
         look: The default of what may vary per step.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for an engine that is given by name.
+        flash: Let a router compress tiles (ViR); None is what the checkpoint says.
 
     Raises:
         UsageError: If there is no such engine or profile, or the profile's model cannot think though ``look`` asks.
@@ -45,6 +46,7 @@ class InternVLPolicy(Resource, Policy):
         profile: ModelProfile | str | None = None,
         look: Look | None = None,
         device: str = "auto",
+        flash: bool | None = None,
     ) -> None:
         if isinstance(engine, str) and engine not in ENGINES:
             raise UsageError(f"no engine {engine!r}: choose one of {', '.join(ENGINES)}")
@@ -54,6 +56,7 @@ class InternVLPolicy(Resource, Policy):
         self._engine_name = engine if isinstance(engine, str) else None
         self._engine: Engine | None = None if isinstance(engine, str) else engine
         self._device = device
+        self._flash = flash
         self._told = profile is not None
         self._task: str | None = None
         self._seed: int | None = None
@@ -78,6 +81,12 @@ class InternVLPolicy(Resource, Policy):
             self._use(await asyncio.to_thread(_named_by, self._model_path))
         engine = engine_named(self._engine_name, self.model, device=self._device)
         await engine.open()
+        if self._flash and "flash" not in engine.capabilities:
+            await engine.close()
+            raise ModelUnavailable(
+                f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. Take one whose "
+                "name ends in -Flash, or leave flash out"
+            )
         self._engine = engine
 
     async def _close(self) -> None:
@@ -140,6 +149,7 @@ class InternVLPolicy(Resource, Policy):
             sampling=self._sampling(look, thinking, len(history)),
             max_new_tokens=profile.thinking_max_new_tokens if thinking else profile.max_new_tokens,
             visual_tokens=look.visual_tokens,
+            flash=self._flash,
         )
 
     def _sampling(self, look: Look, thinking: bool, step: int) -> Sampling:

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from foveate.actions.guard import Limits
-from foveate.agent.cli import DeviceName, EngineName, RunOptions, policy_named
+from foveate.agent.cli import DeviceName, EngineName, FlashName, RunOptions, policy_named
 from foveate.agent.ending import CODES
 from foveate.agent.record import read_record
 from foveate.policies.internvl import InternVLPolicy
@@ -20,7 +21,9 @@ COMMAND = str(Path(sys.executable).with_name("foveate"))
 
 def options(policy: str) -> RunOptions:
     engine, device = EngineName("auto"), DeviceName("cpu")
-    return RunOptions("https://example.org", None, None, policy, "tiny", engine, device, None, False, None, Limits())
+    return RunOptions(
+        "https://example.org", None, None, policy, "tiny", engine, device, None, FlashName.AUTO, False, None, Limits()
+    )
 
 
 def test_a_models_policy_asks_once_more_and_a_script_is_taken_at_its_word(tmp_path: Path) -> None:
@@ -31,6 +34,31 @@ def test_a_models_policy_asks_once_more_and_a_script_is_taken_at_its_word(tmp_pa
     (tmp_path / "answers.json").write_text('["<action>stop()</action>"]')
     name = f"scripted:{tmp_path / 'answers.json'}"
     assert isinstance(policy_named(name, options(name)), ScriptedPolicy)
+
+
+@pytest.mark.torch
+def test_flash_with_a_model_that_has_no_router_ends_before_the_first_step(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<title>x</title>")
+    done = subprocess.run(
+        [COMMAND, "run", "press", "--url", "page.html", "--flash", "on", "--no-record", "--json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["reason"], said["steps"]) == (3, "ModelUnavailable", 0)
+    assert "tiny cannot run Flash" in done.stderr
+
+
+@pytest.mark.torch
+def test_a_checkpoint_is_converted_by_the_command(tmp_path: Path) -> None:
+    source = Path(str(files("foveate.policies.internvl") / "tiny"))
+    command = [COMMAND, "convert", str(source), "--to", "github", "--out", "there", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["status"], said["layout"], said["model"]) == (0, "success", "github", "there")
+    assert (tmp_path / "there/model.safetensors").stat().st_size > said["bytes"] > 10_000_000
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    assert (again.returncode, json.loads(again.stdout)["reason"]) == (2, "UsageError")
+    assert "there is in use" in again.stderr
 
 
 def test_every_status_has_its_exit_code() -> None:

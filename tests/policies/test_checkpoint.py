@@ -147,7 +147,9 @@ def test_a_missing_tokenizer_is_named(folder: Path) -> None:
         checkpoint.check(folder)
 
 
-@pytest.mark.parametrize(("kind", "says"), [("internvl_chat", "GitHub layout"), ("llama", "'llama'"), (None, "None")])
+@pytest.mark.parametrize(
+    ("kind", "says"), [("internvl_chat", "no token <IMG_CONTEXT>"), ("llama", "'llama'"), (None, "None")]
+)
 def test_a_foreign_configuration_is_named(folder: Path, kind: str | None, says: str) -> None:
     change(folder, model_type=kind)
     with pytest.raises(CheckpointError, match=says):

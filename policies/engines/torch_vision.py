@@ -1,0 +1,178 @@
+"""The seeing half of the torch engine: tiles to visual tokens, and which of them a router lets be fewer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.policies.engines.base import Request
+from foveate.policies.internvl.checkpoint import Checkpoint
+from foveate.policies.internvl.converting import Source, Weights
+from foveate.policies.internvl.layouts import ROUTER
+from foveate.policies.internvl.vir import KEPT_SHARE, Router, decide, shuffled, within
+
+
+@dataclass(frozen=True, slots=True)
+class TileFeatures:
+    """What the vision encoder made of one picture.
+
+    Attributes:
+        owner: The model that made it.
+        values: Shape (tiles, tokens a tile, hidden), on the model's device.
+        compressed: The same with a quarter of the tokens a tile; None without a router.
+        certainty: float32 (tiles,), how sure the router is that a quarter will do; None without one.
+    """
+
+    owner: object = field(repr=False)
+    values: Tensor = field(repr=False)
+    compressed: Tensor | None = field(repr=False, default=None)
+    certainty: Tensor | None = field(repr=False, default=None)
+
+
+class Vision:
+    """Vision tower, projectors and router of a loaded model.
+
+    Args:
+        model: An ``InternVLForConditionalGeneration``.
+        checkpoint: What it was loaded from; a router's weights are read from there.
+
+    Raises:
+        CheckpointError: If a router's tensor is missing, left over or of another shape; names it.
+    """
+
+    def __init__(self, model: Any, checkpoint: Checkpoint) -> None:
+        self._model = model
+        self._checkpoint = checkpoint
+        self.router = None if checkpoint.thresholds is None else load_router(model, checkpoint)
+
+    def encode(self, pixels: Tensor, owner: object) -> TileFeatures:
+        """Encode the tiles of a picture.
+
+        Args:
+            pixels: float32, shape (tiles, 3, tile, tile).
+            owner: Who may use what comes out.
+        """
+        config, inner = self._model.config, self._model.model
+        values = pixels.to(self._model.device, self._model.dtype)
+        if self.router is None:
+            out = inner.get_image_features(
+                pixel_values=values,
+                vision_feature_layer=config.vision_feature_layer,
+                vision_feature_select_strategy=config.vision_feature_select_strategy,
+            )
+            return TileFeatures(owner, out if isinstance(out, Tensor) else out.pooler_output)
+        patches = inner.vision_tower(pixel_values=values).last_hidden_state[:, 1:]
+        whole = inner.multi_modal_projector(shuffled(patches, config.downsample_ratio))
+        return TileFeatures(owner, whole, self.router.compressed(patches), self.router.certainty(patches))
+
+    def refuse(self, request: Request) -> None:
+        """Refuse what the checkpoint cannot do.
+
+        Raises:
+            ModelUnavailable: Names the remedy.
+        """
+        if self.router is None and request.flash:
+            raise ModelUnavailable(
+                f"{self._checkpoint.folder.name} cannot run Flash, it has no router: take a checkpoint whose name "
+                "ends in -Flash, or leave flash out"
+            )
+        if self.router is None and request.visual_tokens is not None:
+            raise ModelUnavailable(
+                f"{self._checkpoint.folder.name} cannot compress visual tokens: lower the number of tiles, or take a "
+                "-Flash checkpoint"
+            )
+        if request.flash is False and request.visual_tokens is not None:
+            raise ModelUnavailable("a budget of visual tokens needs Flash: leave one of the two out")
+
+    def choose(self, pictures: Sequence[TileFeatures], request: Request) -> list[bool]:
+        """Say of each tile of a request, in order, whether it is compressed.
+
+        The request's tiles are judged together, and by themselves: what else is asked at the time plays no part.
+
+        Raises:
+            ModelUnavailable: If a budget of visual tokens cannot be kept.
+        """
+        sure = [picture.certainty for picture in pictures if picture.certainty is not None]
+        thresholds = self._checkpoint.thresholds
+        if thresholds is None or not sure or request.flash is False:
+            return [False] * sum(len(picture.values) for picture in pictures)
+        certainty, per_tile = torch.cat(sure), self._checkpoint.tokens_per_tile
+        if request.visual_tokens is not None:
+            least = len(certainty) * (per_tile // KEPT_SHARE)
+            if least > request.visual_tokens:
+                raise ModelUnavailable(
+                    f"{len(certainty)} tiles take at least {least} visual tokens, and {request.visual_tokens} are "
+                    "allowed: lower the number of tiles"
+                )
+            return [bool(one) for one in within(certainty, per_tile, request.visual_tokens).tolist()]
+        if request.flash is None and not self._checkpoint.flash:
+            return [False] * len(certainty)
+        return [bool(one) for one in decide(certainty, thresholds).tolist()]
+
+
+def visual_tokens(pictures: Sequence[TileFeatures], compressed: Sequence[bool]) -> Tensor:
+    """Give the visual tokens of a request's pictures, one tile behind the other: (tokens, hidden)."""
+    whole = chain.from_iterable(picture.values for picture in pictures)
+    small = chain.from_iterable(
+        picture.values if picture.compressed is None else picture.compressed for picture in pictures
+    )
+    return torch.cat([few if chosen else many for many, few, chosen in zip(whole, small, compressed, strict=True)])
+
+
+def shortened(ids: Sequence[int], placeholder: int, per_tile: int, compressed: Sequence[bool]) -> list[int]:
+    """Take from a prompt the placeholders that compressed tiles do not need.
+
+    Args:
+        ids: The prompt with ``per_tile`` placeholders for every tile.
+        placeholder: The placeholder's id.
+        per_tile: Visual tokens of a whole tile.
+        compressed: One a tile, in order.
+    """
+    kept: list[int] = []
+    seen = 0
+    for number in ids:
+        if number == placeholder:
+            tile, at = divmod(seen, per_tile)
+            seen += 1
+            if compressed[tile] and at >= per_tile // KEPT_SHARE:
+                continue
+        kept.append(number)
+    return kept
+
+
+def load_router(model: Any, checkpoint: Checkpoint) -> Router:
+    """Load a Flash checkpoint's router, beside the model that was loaded from it.
+
+    Raises:
+        CheckpointError: If a tensor is missing, left over or of another shape; names it.
+    """
+    config = model.config
+    if config.vision_feature_layer != -1:
+        raise CheckpointError(
+            f"{checkpoint.folder}: select_layer is {config.vision_feature_layer}: the router reads the last layer (-1)"
+        )
+    with torch.device("meta"):
+        router = Router(
+            config.vision_config.hidden_size, config.text_config.hidden_size, downsample=config.downsample_ratio
+        )
+    wanted = {name: tuple(value.shape) for name, value in router.state_dict().items()}
+    with Weights(checkpoint.folder) as weights:
+        given = {name: shape for name, shape in weights.shapes.items() if name.startswith(ROUTER)}
+        wrong = {
+            "lacks tensors of its router": wanted.keys() - given.keys(),
+            "holds tensors that no router has": given.keys() - wanted.keys(),
+            "has tensors of its router in another shape": {name for name in wanted.keys() & given.keys() if
+                                                           wanted[name] != given[name]},
+        }  # fmt: skip
+        for says, names in wrong.items():
+            if names:
+                listed = sorted(names)
+                more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+                raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(listed[:3])}{more}")
+        state = {name: weights.read(Source((name,))) for name in wanted}
+    router.load_state_dict(state, assign=True)
+    return router.to(model.device, model.dtype).eval()
