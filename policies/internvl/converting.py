@@ -101,7 +101,11 @@ class Weights:
         self._files: dict[str, Any] = {}
         self._widths: dict[str, int] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
+        index = folder / _INDEX
+        named = set(read_json(index)["weight_map"].values()) if index.is_file() else None
         for path in sorted(folder.glob("*.safetensors")):
+            if named is not None and path.name not in named:
+                continue  # the same weights once more, in one file
             file = self._stack.enter_context(safe_open(path, framework="pt"))
             for name in file.keys():  # noqa: SIM118 - no mapping
                 self._files[name] = file
