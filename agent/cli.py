@@ -48,13 +48,6 @@ class EnvName(StrEnum):
     BROWSER = "browser"
 
 
-class EngineName(StrEnum):
-    """What ``--engine`` takes."""
-
-    AUTO = "auto"
-    TORCH = "torch"
-
-
 class DeviceName(StrEnum):
     """What ``--device`` takes."""
 
@@ -106,7 +99,7 @@ class RunOptions:
     verify: VerifyName | None
     policy: str
     model: str
-    engine: EngineName
+    engine: str
     device: DeviceName | None
     tiles: int | None
     flash: FlashName
@@ -135,7 +128,7 @@ def _internvl(options: RunOptions, _: str) -> Policy:
 
     return InternVLPolicy(
         options.model,
-        engine=options.engine.value,
+        engine=options.engine,
         look=Look(max_tiles=options.tiles, thinking=False),
         device="auto" if options.device is None else options.device.value,
         flash={FlashName.ON: True, FlashName.OFF: False}.get(options.flash),
@@ -189,7 +182,10 @@ def run(
     model: Annotated[
         str, typer.Option(metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id.")
     ] = "tiny",
-    engine: Annotated[EngineName, typer.Option(help="What serves the model.")] = EngineName.AUTO,
+    engine: Annotated[
+        str,
+        typer.Option(metavar="auto|torch|openai:URL", help="What serves the model; a key for URL: FOVEATE_API_KEY."),
+    ] = "auto",
     device: Annotated[
         DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
     ] = None,

@@ -15,8 +15,7 @@ _TAIL = re.compile(r"[?#]")
 def start_address(given: str) -> str:
     """Make an address of a start; a path may carry a query or a fragment, ``page.html?seed=3``.
 
-    A file whose own name holds ``?`` or ``#`` is meant where there is one. Whether the file exists at all is checked
-    by ``check_start``.
+    Only text is looked at: whether the file exists is checked by ``check_start``.
 
     Raises:
         UsageError: If it is empty.
@@ -28,7 +27,7 @@ def start_address(given: str) -> str:
         return text
     folder, slash, name = text.rpartition("/")
     tail = _TAIL.search(name)
-    cut = len(name) if tail is None or Path(text).expanduser().is_file() else tail.start()
+    cut = len(name) if tail is None else tail.start()
     path = Path(f"{folder}{slash}{name[:cut]}").expanduser().absolute()
     return f"file://{pathname2url(str(path))}{name[cut:]}"
 
@@ -48,6 +47,9 @@ def check_start(given: str, address: str) -> None:
     path = Path(unquote(urlsplit(address).path))
     if path.is_dir():
         raise UsageError(f"{given} is a folder: name the page in it")
+    whole = Path(given).expanduser()
+    if not path.exists() and whole.is_file():
+        raise UsageError(f"{given}: a file whose name holds ? or # is given as an address: {whole.absolute().as_uri()}")
     if not path.exists():
         raise UsageError(f"{given}: there is no such file (an address begins with https:// or http://)")
 

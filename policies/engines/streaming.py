@@ -11,6 +11,33 @@ class Aborted(BaseException):
     """Ends a request whose stream was closed, out of the middle of the model."""
 
 
+class StopText:
+    """Cuts a text that comes piece by piece behind the first stop text in it.
+
+    Args:
+        stop: Texts at which it ends.
+
+    Attributes:
+        stopped: True once a stop text has come.
+    """
+
+    def __init__(self, stop: tuple[str, ...]) -> None:
+        self._stop = tuple(word for word in stop if word)
+        self._longest = max((len(word) for word in self._stop), default=1)
+        self._tail = ""
+        self.stopped = False
+
+    def push(self, piece: str) -> str:
+        """Take a piece; give as much of it as comes before the end, the stop text with it."""
+        seen = self._tail + piece
+        ends = [seen.index(word) + len(word) for word in self._stop if word in seen]
+        if ends:
+            self.stopped = True
+            return piece[: min(ends) - len(self._tail)]
+        self._tail = seen[-(self._longest - 1) :] if self._longest > 1 else ""
+        return piece
+
+
 class TextStream:
     """Turns tokens of a byte-level tokenizer into text piece by piece.
 
@@ -20,19 +47,18 @@ class TextStream:
     Args:
         decode: Decodes token ids, special tokens included.
         stop: Texts at which the text ends.
-
-    Attributes:
-        stopped: True once a stop text has come.
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str], stop: tuple[str, ...] = ()) -> None:
         self._decode = decode
-        self._stop = tuple(word for word in stop if word)
-        self._longest = max((len(word) for word in self._stop), default=1)
+        self._stop = StopText(stop)
         self._held: list[int] = []
         self._given = 0
-        self._tail = ""
-        self.stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """True once a stop text has come."""
+        return self._stop.stopped
 
     def push(self, token: int) -> str:
         """Take a token; give the text that became whole with it."""
@@ -46,7 +72,7 @@ class TextStream:
         else:
             self._given = len(whole)
             self._forget(text)
-        return self._until_stop(piece)
+        return self._stop.push(piece)
 
     def _forget(self, text: str) -> None:
         """Let go of what a run of broken characters has left behind, so that a token's cost does not grow with it."""
@@ -62,13 +88,4 @@ class TextStream:
         """Give what is still held back, a broken character as the replacement character."""
         piece = self._decode(self._held)[self._given :]
         self._held, self._given = [], 0
-        return "" if self.stopped else self._until_stop(piece)
-
-    def _until_stop(self, piece: str) -> str:
-        seen = self._tail + piece
-        ends = [seen.index(word) + len(word) for word in self._stop if word in seen]
-        if ends:
-            self.stopped = True
-            return piece[: min(ends) - len(self._tail)]
-        self._tail = seen[-(self._longest - 1) :] if self._longest > 1 else ""
-        return piece
+        return "" if self.stopped else self._stop.push(piece)

@@ -11,7 +11,7 @@ from foveate.envs.base import Observation, Resource
 from foveate.policies.answers import decide
 from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
 from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import ENGINES, engine_named
+from foveate.policies.engines.names import SERVER, check_engine, engine_named
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.internvl.profile import ModelProfile
 from foveate.policies.internvl.profiles import INTERNVL3_5, PROFILES, profile_named
@@ -48,8 +48,8 @@ class InternVLPolicy(Resource, Policy):
         device: str = "auto",
         flash: bool | None = None,
     ) -> None:
-        if isinstance(engine, str) and engine not in ENGINES:
-            raise UsageError(f"no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+        if isinstance(engine, str):
+            check_engine(engine)
         self.model = str(model)
         self.look = look if look is not None else Look()
         self._model_path = model
@@ -61,7 +61,9 @@ class InternVLPolicy(Resource, Policy):
         self._task: str | None = None
         self._seed: int | None = None
         self._kinds = KINDS
-        self._use(profile_named(profile) if isinstance(profile, str) else profile or PROFILES.get(str(model)))
+        self._serves = isinstance(engine, str) and engine.startswith(SERVER)
+        known = None if self._serves else PROFILES.get(str(model))
+        self._use(profile_named(profile) if isinstance(profile, str) else profile or known)
 
     def _use(self, profile: ModelProfile | None) -> None:
         self.profile = profile if profile is not None else INTERNVL3_5
@@ -77,7 +79,7 @@ class InternVLPolicy(Resource, Policy):
                     "open after the policy"
                 )
             return
-        if not self._told and self.model not in PROFILES:
+        if not self._told and not self._serves and self.model not in PROFILES:
             self._use(await asyncio.to_thread(_named_by, self._model_path))
         engine = engine_named(self._engine_name, self.model, device=self._device)
         await engine.open()
@@ -88,6 +90,10 @@ class InternVLPolicy(Resource, Policy):
                 "name ends in -Flash, or leave flash out"
             )
         self._engine = engine
+        if self._serves:
+            self.model = str(getattr(engine, "served", self.model))
+            if not self._told:
+                self._use(PROFILES.get(self.model))
 
     async def _close(self) -> None:
         self._task = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from foveate.actions.guard import Limits
-from foveate.agent.cli import DeviceName, EngineName, FlashName, RunOptions, policy_named
+from foveate.agent.cli import DeviceName, FlashName, RunOptions, policy_named
 from foveate.agent.ending import CODES
 from foveate.agent.record import read_record
 from foveate.policies.internvl import InternVLPolicy
@@ -20,7 +20,7 @@ COMMAND = str(Path(sys.executable).with_name("foveate"))
 
 
 def options(policy: str) -> RunOptions:
-    engine, device = EngineName("auto"), DeviceName("cpu")
+    engine, device = "auto", DeviceName("cpu")
     return RunOptions(
         "https://example.org", None, None, policy, "tiny", engine, device, None, FlashName.AUTO, False, None, Limits()
     )

@@ -15,7 +15,7 @@ from foveate.actions.errors import (
     UsageError,
 )
 from foveate.actions.schema import Back, Click, CloseTab, Forward, Navigate, NewTab, Reload, SwitchTab, Wait
-from foveate.envs.address import start_address
+from foveate.envs.address import check_start, start_address
 from foveate.envs.base import Viewport
 from foveate.envs.browser import BrowserEnv
 from foveate.envs.check import check_env
@@ -73,11 +73,12 @@ def test_a_start_is_an_address_or_a_path(given: str, address: str) -> None:
     assert start_address(given) == address
 
 
-def test_a_file_whose_name_holds_a_question_mark_is_meant_where_there_is_one(tmp_path: Path) -> None:
+def test_a_file_whose_name_holds_a_question_mark_is_given_as_an_address(tmp_path: Path) -> None:
     file = tmp_path / "a#b?c.html"
-    assert start_address(str(file)).endswith("/a#b?c.html")
     file.write_text("x")
-    assert start_address(str(file)) == file.as_uri()
+    with pytest.raises(UsageError, match=f"is given as an address: {file.as_uri()}"):
+        check_start(str(file), start_address(str(file)))
+    check_start(file.as_uri(), start_address(file.as_uri()))
 
 
 async def test_a_file_that_is_not_there_is_named(browser_env: Make, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 from foveate.actions.errors import ModelUnavailable, UsageError
 from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
 from foveate.policies.engines.names import ENGINES, engine_named
+from foveate.policies.engines.openai import OpenAIEngine
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.engines.torch import TorchEngine
 
@@ -50,3 +51,7 @@ def test_an_engine_can_be_had_by_its_name() -> None:
     with pytest.raises(UsageError, match="choose one of auto, torch"):
         engine_named("vllm", "tiny")
     assert list(ENGINES) == ["auto", "torch"]
+    assert isinstance(engine_named("openai:http://127.0.0.1:1", "tiny"), OpenAIEngine)
+    for name in ("openai", "openai:", "openai:localhost:80"):
+        with pytest.raises(UsageError, match="needs its server's address"):
+            engine_named(name, "tiny")

@@ -1,0 +1,372 @@
+"""OpenAIEngine: any server that speaks OpenAI's chat protocol, told apart by its dialect.
+
+LMDeploy's api_server, vLLM, SGLang and llama.cpp's server differ in how they take a tile budget, a regular expression
+and the beginning of an answer; what a dialect cannot do is refused, not left out. A stop text is looked for in the
+stream here and ends the request by closing it: LMDeploy drops stop texts of several tokens.
+"""
+
+import asyncio
+import base64
+import io
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from PIL import Image as Pillow
+
+from foveate.actions.errors import MissingDependency, ModelTimeout, ModelUnavailable, UsageError
+from foveate.envs.base import Resource
+from foveate.policies.base import Usage
+from foveate.policies.engines.base import (
+    Capability,
+    Delta,
+    Encoded,
+    Engine,
+    FinishReason,
+    ImagePart,
+    Message,
+    Request,
+    TextPart,
+)
+from foveate.policies.engines.streaming import StopText
+from foveate.policies.internvl.tiling import visual_tokens
+
+if TYPE_CHECKING:
+    import openai
+
+Dialect: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp", "other"]
+"""Whose server it is."""
+
+TILE: Final = 448
+"""Side of a tile of every InternVL3.5, pixels."""
+
+_FINISHES: Final[Mapping[str, FinishReason]] = MappingProxyType(
+    {"stop": "stop", "length": "length", "abort": "aborted"}
+)
+_EXCERPT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a dialect has words for.
+
+    Attributes:
+        tiles: Where the tile budget goes: with the picture, with the request, or nowhere.
+        grammar: Whether an answer can be kept to a regular expression.
+        prefill: Whether the beginning of an answer can be given.
+    """
+
+    tiles: Literal["picture", "request", "nowhere"] = "nowhere"
+    grammar: bool = False
+    prefill: bool = False
+
+
+_DIALECTS: Final[Mapping[Dialect, _Ways]] = MappingProxyType(
+    {
+        "lmdeploy": _Ways("picture", grammar=True),
+        "vllm": _Ways("request", grammar=True, prefill=True),
+        "sglang": _Ways("picture", grammar=True, prefill=True),
+        "llamacpp": _Ways(prefill=True),
+        "other": _Ways(),
+    }
+)
+
+
+class OpenAIEngine(Resource, Engine):
+    """Asks a server over HTTP.
+
+    Pictures are sent as PNG, whole: the server tiles them. A budget of one tile is kept everywhere, by sending the
+    picture as that tile. Greater ones reach LMDeploy, SGLang and vLLM; llama.cpp and others tile as they do.
+
+    Args:
+        url: The server's address, ``http://127.0.0.1:23333``, with or without ``/v1``.
+        model: One of the server's models; None is its only one.
+        key: Sent as the bearer token; None sends none.
+        dialect: Whose server it is; ``auto`` asks it.
+        connect_s: Longest wait for a connection.
+        first_s: Longest wait for the first piece of an answer.
+        next_s: Longest wait for each piece after it.
+        retries: How often a request is sent again that got no answer, or 429 or 5xx.
+
+    Attributes:
+        dialect: Whose server it is, once it is open.
+        served: The model that is asked, once it is open.
+
+    Raises:
+        UsageError: If the address is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        dialect: Dialect | Literal["auto"] = "auto",
+        connect_s: float = 5.0,
+        first_s: float = 120.0,
+        next_s: float = 30.0,
+        retries: int = 2,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"the server {url!r} is no address: give http://HOST:PORT")
+        base = url.rstrip("/")
+        self.url = base if base.endswith("/v1") else f"{base}/v1"
+        self.name = f"openai:{url}"
+        self.dialect: Dialect = "other"
+        self.served = model or ""
+        self.capabilities: frozenset[Capability] = frozenset()
+        self._model, self._key, self._asked = model, key, dialect
+        self._connect_s, self._first_s, self._next_s, self._retries = connect_s, first_s, next_s, retries
+        self._client: openai.AsyncOpenAI | None = None
+
+    async def _open(self) -> None:
+        try:
+            import openai
+        except ImportError as exc:
+            raise MissingDependency("OpenAIEngine", "pip install 'foveate[openai]'") from exc
+        timeout = openai.Timeout(self._first_s, connect=self._connect_s)
+        self._client = openai.AsyncOpenAI(
+            base_url=self.url, api_key=self._key or "none", timeout=timeout, max_retries=self._retries
+        )
+        try:
+            async with self._errors("it lists no models"):
+                listed = [one async for one in self._client.models.list(timeout=self._connect_s * 2)]
+            self._choose([(str(one.id), str(getattr(one, "owned_by", "") or "")) for one in listed])
+        except BaseException:
+            await self._close()
+            raise
+
+    async def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _choose(self, listed: Sequence[tuple[str, str]]) -> None:
+        names = [name for name, _ in listed]
+        if self._model is None and len(names) != 1:
+            raise ModelUnavailable(f"{self.url} serves {', '.join(names) or 'no model'}: say which with --model NAME")
+        if self._model is not None and self._model not in names:
+            raise ModelUnavailable(f"{self.url} does not serve {self._model}: it serves {', '.join(names) or 'none'}")
+        self.served = self._model or names[0]
+        owner = dict(listed)[self.served].lower().replace(".", "").replace("-", "")
+        known: dict[str, Dialect] = {"lmdeploy": "lmdeploy", "vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
+        self.dialect = known.get(owner, "other") if self._asked == "auto" else self._asked
+        self.capabilities = frozenset({"grammar"}) if _DIALECTS[self.dialect].grammar else frozenset()
+
+    async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
+        """Answer a request piece by piece; closing the stream closes the connection, which aborts it at the server.
+
+        ``usage`` is the server's own where it came; an answer that a stop text ended is counted here: a piece a token,
+        visual tokens by the reference rule, and no count of the prompt.
+
+        Raises:
+            ModelUnavailable: If the server refuses, breaks off or answers nonsense, or its dialect has no word for what
+                is asked.
+            ModelTimeout: If it does not answer in time.
+        """
+        self.require_open()
+        client = self._client
+        if client is None:
+            raise ModelUnavailable(f"{self.name} is still being opened")
+        body = await asyncio.to_thread(self.body, request)  # pictures take milliseconds to pack
+        stop, count, began = StopText(request.stop), 0, time.perf_counter()
+        first: float | None = None
+        finish: FinishReason | None = None
+        usage: Any = None
+        async with self._errors("it broke off in the middle of an answer"):
+            stream = await client.chat.completions.create(**body)
+            async with aclosing(_chunks(stream, self._next_s)) as chunks:
+                async for chunk in chunks:
+                    usage = getattr(chunk, "usage", None) or usage
+                    if not chunk.choices:
+                        continue
+                    choice = chunk.choices[0]
+                    text = choice.delta.content or ""
+                    if text:
+                        first = time.perf_counter() if first is None else first
+                        count += 1
+                        yield Delta(text=stop.push(text))
+                    if choice.finish_reason:
+                        finish = _FINISHES.get(choice.finish_reason, "stop")
+                    if stop.stopped:
+                        finish = "stop"
+                        break
+        if finish is None:
+            raise ModelUnavailable(f"{self.url} ended its answer without saying why, after {count} pieces: ask again")
+        ended = time.perf_counter()
+        first = ended if first is None else first
+        timing = {"prefill": (first - began) * 1000, "decode": (ended - first) * 1000}
+        yield Delta(finish=finish, usage=_usage(usage, request, count, timing))
+
+    async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
+        """Refuse: the protocol has no words for it."""
+        raise ModelUnavailable(f"{self.name} cannot encode pictures ahead: leave that to the torch engine")
+
+    async def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
+        """Refuse: the protocol has no words for it."""
+        raise ModelUnavailable(f"{self.name} cannot score answers: leave that to the torch engine")
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """Write a request in the server's dialect.
+
+        Raises:
+            ModelUnavailable: If it has no word for something.
+        """
+        ways = _DIALECTS[self.dialect]
+        self._refuse(request, ways)
+        sampling = request.sampling
+        extra: dict[str, Any] = {}
+        messages = [self._message(message, ways) for message in request.messages]
+        if request.prefill:
+            messages.append({"role": "assistant", "content": request.prefill})
+            if self.dialect != "llamacpp":  # whose server goes on with a last assistant's message by itself
+                extra |= {"continue_final_message": True, "add_generation_prompt": False}
+        if request.grammar is not None:
+            extra |= self._grammar(request.grammar)
+        budgets = _budgets(request)
+        if ways.tiles == "request" and budgets - {1}:
+            extra["mm_processor_kwargs"] = {"max_dynamic_patch": max(budgets)}
+        body: dict[str, Any] = {
+            "model": self.served,
+            "messages": messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": sampling.temperature,
+            "max_tokens": request.max_new_tokens,
+        }
+        if sampling.temperature > 0:
+            body["top_p"] = sampling.top_p
+            if sampling.seed is not None:
+                body["seed"] = sampling.seed % 2**31
+        return {**body, "extra_body": extra} if extra else body
+
+    def _grammar(self, pattern: str) -> dict[str, Any]:
+        match self.dialect:
+            case "lmdeploy":
+                return {"response_format": {"type": "regex_schema", "regex_schema": pattern}}
+            case "vllm":
+                return {"structured_outputs": {"regex": pattern}}
+            case _:
+                return {"regex": pattern}
+
+    def _refuse(self, request: Request, ways: _Ways) -> None:
+        where = f"{self.url} ({self.dialect})"
+        if request.grammar is not None and not ways.grammar:
+            raise ModelUnavailable(f"{where} cannot keep to a regular expression: leave the grammar out")
+        if request.prefill and not ways.prefill:
+            raise ModelUnavailable(
+                f"{where} cannot be given the beginning of an answer ({request.prefill!r}): take vLLM, SGLang or "
+                "llama.cpp, or a profile without one"
+            )
+        if request.flash is not None or request.visual_tokens is not None:
+            raise ModelUnavailable(
+                f"{where} takes no flash and no budget of visual tokens with a request: set it where the server is "
+                "started, or lower the number of tiles"
+            )
+        budgets = _budgets(request)
+        if ways.tiles == "request" and len(budgets - {1}) > 1:
+            raise ModelUnavailable(
+                f"{where} takes one tile budget for all pictures of a request, not {sorted(budgets)}"
+            )
+
+    def _message(self, message: Message, ways: _Ways) -> dict[str, Any]:
+        if all(isinstance(part, TextPart) for part in message.parts):
+            text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
+            return {"role": message.role, "content": text}
+        return {"role": message.role, "content": [_part(part, ways) for part in message.parts]}
+
+    @asynccontextmanager
+    async def _errors(self, broken: str) -> AsyncIterator[None]:
+        """Make one clear line of whatever the client raises."""
+        import openai
+
+        try:
+            yield
+        except TimeoutError as exc:
+            raise ModelTimeout(f"{self.url} gave nothing for {self._next_s:g} s in the middle of an answer") from exc
+        except openai.APITimeoutError as exc:
+            raise ModelTimeout(
+                f"{self.url} has not answered in time ({self._retries + 1} tries): is the model still being loaded?"
+            ) from exc
+        except openai.APIStatusError as exc:
+            raise ModelUnavailable(self._status(exc)) from exc
+        except openai.APIConnectionError as exc:
+            why = str(exc.__cause__ or exc) or type(exc).__name__
+            raise ModelUnavailable(
+                f"{self.url} cannot be reached ({why[:_EXCERPT]}): start a server there, or give its address"
+            ) from exc
+        except openai.APIError as exc:
+            raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT]}") from exc
+        except (ValueError, AttributeError, TypeError, KeyError) as exc:  # nonsense where JSON was to be
+            raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {str(exc)[:_EXCERPT]}") from exc
+        except Exception as exc:
+            if type(exc).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
+                raise
+            raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT] or type(exc).__name__}") from exc
+
+    def _status(self, exc: "openai.APIStatusError") -> str:
+        said = str(exc.message)[:_EXCERPT]
+        match exc.status_code:
+            case 401 | 403:
+                return f"{self.url} refuses the key: set FOVEATE_API_KEY ({said})"
+            case 404:
+                return f"{self.url} has no such address or model ({said}): give the server's root, http://HOST:PORT"
+            case code if code >= 500 or code == 429:
+                return f"{self.url} failed {self._retries + 1} times with {code} ({said}): look at its log"
+            case code:
+                return f"{self.url} refuses the request with {code}: {said}"
+
+
+async def _chunks(stream: Any, limit_s: float) -> AsyncGenerator[Any, None]:
+    """Give a stream's chunks, each within a time, and close the connection at the end."""
+    try:
+        iterator = aiter(stream)
+        while True:
+            async with asyncio.timeout(limit_s):
+                try:
+                    chunk = await anext(iterator)
+                except StopAsyncIteration:
+                    return
+            yield chunk
+    finally:
+        await stream.close()
+
+
+def _budgets(request: Request) -> set[int]:
+    """Give the tile budgets of a request's pictures."""
+    parts = [part for message in request.messages for part in message.parts]
+    return {part.max_tiles for part in parts if isinstance(part, ImagePart)}
+
+
+def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part.image, Encoded):
+        raise ModelUnavailable("OpenAIEngine takes pixels, not what another engine encoded")
+    picture = Pillow.fromarray(part.image)
+    if part.max_tiles == 1:
+        picture = picture.resize((TILE, TILE), Pillow.Resampling.BICUBIC)
+    packed = io.BytesIO()
+    picture.save(packed, "PNG", compress_level=1)
+    url: dict[str, Any] = {"url": f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}"}
+    if ways.tiles == "picture":
+        url["max_dynamic_patch"] = part.max_tiles
+    return {"type": "image_url", "image_url": url}
+
+
+def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float]) -> Usage:
+    visual = 0
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, ImagePart) and not isinstance(part.image, Encoded):
+                height, width = part.image.shape[:2]
+                visual += visual_tokens(width, height, max_tiles=part.max_tiles)
+    if said is None:
+        return Usage(0, visual, 0, count, dict(timing))
+    details = getattr(said, "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", 0) or 0
+    return Usage(said.prompt_tokens or 0, visual, cached, said.completion_tokens or count, dict(timing))

@@ -1,0 +1,340 @@
+"""OpenAIEngine against a server on this machine that answers, refuses, breaks off, babbles or says nothing."""
+
+import base64
+import http.server
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+pytest.importorskip("openai", reason="the openai client is not installed")
+
+from foveate.actions.errors import ModelTimeout, ModelUnavailable, UsageError
+from foveate.actions.geometry import Frame, Point
+from foveate.actions.schema import Click
+from foveate.envs.base import ScreenObservation
+from foveate.policies.base import Sampling
+from foveate.policies.engines.base import Delta, Encoded, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.openai import OpenAIEngine
+from foveate.policies.internvl import InternVLPolicy
+
+Handler = http.server.BaseHTTPRequestHandler
+Script = Callable[[Handler], None]
+
+
+class Server:
+    """Lists one model and does what its script says; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.models: Any = {"object": "list", "data": [{"id": "big", "object": "model", "owned_by": "vllm"}]}
+        self.scripts: list[Script] = []
+        self.closed = threading.Event()
+        server = self
+
+        class Answers(Handler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:  # noqa: N802 - its name
+                send(self, json.dumps(server.models))
+
+            def do_POST(self) -> None:  # noqa: N802 - its name
+                length = int(self.headers["Content-Length"])
+                server.asked.append(json.loads(self.rfile.read(length)))
+                server.keys.append(self.headers.get("Authorization", ""))
+                script = server.scripts.pop(0) if len(server.scripts) > 1 else server.scripts[0]
+                try:
+                    script(self)
+                except OSError:
+                    server.closed.set()
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def send(handler: Handler, body: str, status: int = 200) -> None:
+    data = body.encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
+
+
+def begin(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
+
+
+def piece(handler: Handler, text: str | None = None, *, finish: str | None = None, usage: Any = None) -> None:
+    delta = {"role": "assistant"} if text is None else {"content": text}
+    choices = [] if usage else [{"index": 0, "delta": delta, "finish_reason": finish}]
+    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "big", "choices": choices}
+    handler.wfile.write(f"data: {json.dumps({**chunk, 'usage': usage})}\n\n".encode())
+    handler.wfile.flush()
+
+
+def says(*texts: str, finish: str = "stop") -> Script:
+    def script(handler: Handler) -> None:
+        begin(handler)
+        piece(handler)
+        for text in texts:
+            piece(handler, text)
+        piece(handler, "", finish=finish)
+        tokens = {"prompt_tokens": 300, "completion_tokens": len(texts), "total_tokens": 300 + len(texts)}
+        piece(handler, usage={**tokens, "prompt_tokens_details": {"cached_tokens": 40}})
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    return script
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()
+
+
+def asked(**more: Any) -> Request:
+    image = np.zeros((448, 896, 3), np.uint8)
+    image[:, 448:] = (200, 30, 10)
+    user = Message("user", (ImagePart(image, 6), TextPart("Click the button")))
+    return Request((Message("system", (TextPart("You act."),)), user), **more)
+
+
+def engine(server: Server, **more: Any) -> OpenAIEngine:
+    return OpenAIEngine(server.url, **{"retries": 0, "first_s": 5.0, "next_s": 5.0, **more})
+
+
+async def answer(server: Server, request: Request | None = None, **more: Any) -> tuple[str, Delta]:
+    async with engine(server, **more) as opened:
+        deltas = [delta async for delta in opened.generate(request or asked())]
+    return "".join(delta.text for delta in deltas), deltas[-1]
+
+
+async def test_an_answer_comes_piece_by_piece_with_the_servers_own_counts(server: Server) -> None:
+    server.scripts = [says("<action>", "click(x=0.5, y=0.5)", "</action>")]
+    text, last = await answer(server)
+    assert text == "<action>click(x=0.5, y=0.5)</action>"
+    assert last.finish == "stop"
+    assert last.usage is not None
+    assert (last.usage.prompt, last.usage.visual, last.usage.cached, last.usage.output) == (300, 768, 40, 3)
+    assert last.usage.timing_ms.keys() == {"prefill", "decode"}
+    (body,) = server.asked
+    assert (body["model"], body["temperature"], body["max_tokens"], body["stream"]) == ("big", 0.0, 512, True)
+    assert [message["role"] for message in body["messages"]] == ["system", "user"]
+    assert body["messages"][0]["content"] == "You act."
+    picture, words = body["messages"][1]["content"]
+    assert words == {"type": "text", "text": "Click the button"}
+    sent = Pillow.open(io.BytesIO(base64.b64decode(picture["image_url"]["url"].partition(",")[2])))
+    assert np.array_equal(np.asarray(sent), asked().messages[1].parts[0].image)  # type: ignore[union-attr]
+
+
+async def test_a_stop_text_ends_the_request_at_the_server(server: Server) -> None:
+    def endless(handler: Handler) -> None:
+        begin(handler)
+        for text in ("click()</act", "ion> and", *[" more"] * 10_000):
+            piece(handler, text)
+            time.sleep(0.005)
+
+    server.scripts = [endless]
+    text, last = await answer(server, asked(stop=("</action>",)))
+    assert text == "click()</action>"
+    assert last.finish == "stop"
+    assert last.usage is not None and last.usage.output == 2
+    assert server.closed.wait(5)
+
+
+async def test_closing_the_stream_closes_the_connection(server: Server) -> None:
+    def endless(handler: Handler) -> None:
+        begin(handler)
+        while True:
+            piece(handler, "x")
+            time.sleep(0.005)
+
+    server.scripts = [endless]
+    async with engine(server) as opened, aclosing(opened.generate(asked())) as stream:
+        assert (await anext(stream)).text == "x"
+    assert server.closed.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("owner", "dialect", "more", "wanted"),
+    [
+        ("vllm", "vllm", {"grammar": "a+"}, {"structured_outputs": {"regex": "a+"}}),
+        ("vllm", "vllm", {}, {"mm_processor_kwargs": {"max_dynamic_patch": 6}}),
+        ("vllm", "vllm", {"prefill": "<think>"}, {"continue_final_message": True, "add_generation_prompt": False}),
+        ("lmdeploy", "lmdeploy", {"grammar": "a"}, {"response_format": {"type": "regex_schema", "regex_schema": "a"}}),
+        ("sglang", "sglang", {"grammar": "a"}, {"regex": "a"}),
+        ("llama.cpp", "llamacpp", {"prefill": "<think>"}, {}),
+        ("someone", "other", {"sampling": Sampling(temperature=0.6, top_p=0.9, seed=4)}, {"top_p": 0.9, "seed": 4}),
+    ],
+)
+async def test_each_dialect_is_told_apart_and_spoken(
+    server: Server, owner: str, dialect: str, more: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    server.models["data"][0]["owned_by"] = owner
+    server.scripts = [says("x")]
+    async with engine(server) as opened:
+        assert opened.dialect == dialect
+        async for _ in opened.generate(asked(**more)):
+            pass
+    (body,) = server.asked
+    assert {key: body.get(key) for key in wanted} == wanted
+    patch = body["messages"][1]["content"][0]["image_url"].get("max_dynamic_patch")
+    assert patch == (6 if dialect in ("lmdeploy", "sglang") else None)
+    if "prefill" in more:
+        assert body["messages"][-1] == {"role": "assistant", "content": "<think>"}
+
+
+async def test_a_budget_of_one_tile_is_sent_as_that_tile(server: Server) -> None:
+    server.scripts = [says("x")]
+    request = asked()
+    part = request.messages[1].parts[0]
+    assert isinstance(part, ImagePart)
+    await answer(server, Request((Message("user", (ImagePart(part.image, 1), TextPart("x"))),)))
+    url = server.asked[0]["messages"][0]["content"][0]["image_url"]["url"]
+    assert Pillow.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (448, 448)
+    assert "mm_processor_kwargs" not in server.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("owner", "more", "says_"),
+    [
+        ("llamacpp", {"grammar": "a"}, "cannot keep to a regular expression"),
+        ("lmdeploy", {"prefill": "<think>"}, "cannot be given the beginning"),
+        ("vllm", {"flash": True}, "takes no flash"),
+        ("vllm", {"visual_tokens": 64}, "takes no flash and no budget"),
+    ],
+)
+async def test_what_a_dialect_has_no_word_for_is_refused(
+    server: Server, owner: str, more: dict[str, Any], says_: str
+) -> None:
+    server.models["data"][0]["owned_by"] = owner
+    server.scripts = [says("x")]
+    with pytest.raises(ModelUnavailable, match=says_):
+        await answer(server, asked(**more))
+    assert server.asked == []
+
+
+async def test_pictures_of_other_engines_and_two_budgets_are_refused(server: Server) -> None:
+    server.scripts = [says("x")]
+    image = np.zeros((10, 10, 3), np.uint8)
+    with pytest.raises(ModelUnavailable, match="takes pixels"):
+        await answer(server, Request((Message("user", (ImagePart(Encoded(None, 4), 1),)),)))
+    two = Message("user", (ImagePart(image, 4), ImagePart(image, 6)))
+    with pytest.raises(ModelUnavailable, match=r"one tile budget for all pictures .* \[4, 6\]"):
+        await answer(server, Request((two,)))
+
+
+def breaks_off(handler: Handler) -> None:
+    begin(handler)
+    piece(handler, "half")
+
+
+def babbles(handler: Handler) -> None:
+    begin(handler)
+    handler.wfile.write(b"data: {nonsense\n\n")
+
+
+def is_silent(handler: Handler) -> None:
+    begin(handler)
+    piece(handler, "x")
+    time.sleep(3)
+
+
+def fails_within(handler: Handler) -> None:
+    begin(handler)
+    piece(handler, "x")
+    handler.wfile.write(b'data: {"error": {"message": "CUDA out of memory", "code": 500}}\n\n')
+
+
+def fails(body: str, status: int) -> Script:
+    return lambda handler: send(handler, body, status)
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "says_"),
+    [
+        (breaks_off, ModelUnavailable, "ended its answer without saying why, after 1 pieces"),
+        (babbles, ModelUnavailable, "does not speak OpenAI's protocol"),
+        (is_silent, ModelTimeout, "gave nothing for 0.5 s"),
+        (fails_within, ModelUnavailable, "CUDA out of memory"),
+        (fails('{"error": {"message": "kaputt"}}', 500), ModelUnavailable, "1 times with 500.*kaputt"),
+        (fails('{"message": "too long"}', 400), ModelUnavailable, "refuses the request with 400.*too long"),
+        (fails("{}", 401), ModelUnavailable, "FOVEATE_API_KEY"),
+        (fails("{}", 404), ModelUnavailable, "no such address or model"),
+        (lambda handler: time.sleep(2), ModelTimeout, "has not answered in time"),
+    ],
+    ids=["breaks off", "babbles", "falls silent", "fails within", "500", "400", "401", "404", "says nothing"],
+)  # fmt: skip
+async def test_a_server_that_fails_is_one_clear_error(
+    server: Server, script: Script, error: type[Exception], says_: str
+) -> None:
+    server.scripts = [script]
+    with pytest.raises(error, match=says_) as raised:
+        await answer(server, first_s=1.0, next_s=0.5)
+    assert server.url in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+async def test_a_failure_is_tried_again_but_not_for_ever(server: Server) -> None:
+    server.scripts = [fails("{}", 503), says("well")]
+    text, _ = await answer(server, retries=1)
+    assert (text, len(server.asked)) == ("well", 2)
+    server.scripts = [fails("{}", 503)]
+    with pytest.raises(ModelUnavailable, match="2 times with 503"):
+        await answer(server, retries=1)
+    assert len(server.asked) == 4
+
+
+async def test_the_key_is_sent(server: Server) -> None:
+    server.scripts = [says("x")]
+    await answer(server, key="sesame")
+    assert server.keys == ["Bearer sesame"]
+
+
+async def test_a_server_that_is_not_there_or_serves_something_else_is_named(server: Server) -> None:
+    with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:9/v1 cannot be reached"):
+        await OpenAIEngine("http://127.0.0.1:9", retries=0).open()
+    with pytest.raises(ModelUnavailable, match="does not serve small: it serves big"):
+        await engine(server, model="small").open()
+    server.models["data"].append({"id": "other", "object": "model", "owned_by": "vllm"})
+    with pytest.raises(ModelUnavailable, match="serves big, other: say which with --model"):
+        await engine(server).open()
+    server.models = "<html>"
+    with pytest.raises(ModelUnavailable, match="does not speak OpenAI's protocol"):
+        await engine(server).open()
+    with pytest.raises(UsageError, match="no address"):
+        OpenAIEngine("localhost:8000")
+
+
+async def test_a_policy_asks_a_server_for_the_model_that_it_serves(server: Server) -> None:
+    server.scripts = [says("<action>\nclick(x=0.25, y=0.5)\n</action>")]
+    async with InternVLPolicy(engine=f"openai:{server.url}") as policy:
+        assert (policy.model, policy.profile.name, policy.preferred_viewport) == ("big", "internvl3_5", None)
+        await policy.reset("Click the red half")
+        image = np.zeros((448, 896, 3), np.uint8)
+        decision = await policy.act(ScreenObservation(image=image, frame=Frame(896, 448), captured_at_s=0.0), ())
+    assert decision.actions == (Click(at=Point(0.25, 0.5)),)
+    assert "Click the red half" in json.dumps(server.asked[0]["messages"])
