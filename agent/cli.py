@@ -317,6 +317,22 @@ def doctor(
 
 
 @app.command()
+def models(
+    model: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; all by default.")] = None,
+    tiles: Annotated[int, typer.Option(min=1, max=40, help="Most tiles a picture.")] = 12,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> Ending:
+    """List InternVL3.5's sizes: memory, GPUs, engines, and what this machine would do with each."""
+    from foveate.agent.models import rows, show, this_machine
+
+    listed = rows(model or [], this_machine(), tiles=tiles)
+    if not json_:
+        show(listed, Console(highlight=False))
+    said = {"status": "success", "tiles": tiles, "models": [row.as_data() for row in listed]}
+    return Ending(SUCCESS, data=said if json_ else None)
+
+
+@app.command()
 def convert(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a new or empty folder.")],

@@ -1,0 +1,155 @@
+"""``foveate models``: InternVL3.5's sizes, what each takes, what can serve it, what this machine would do with it."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from foveate.actions.errors import UsageError
+from foveate.policies.internvl.catalogue import SIZES, Number, Size, size_of
+
+NUMBERS: tuple[Number, ...] = ("bf16", "fp8", "int4")
+_ROOM = 1.15
+"""An engine needs so much more than weights and cache: activations, buffers."""
+
+_CPU_BYTES = 2.0
+"""Float32 on a CPU takes so many times the bytes of bf16."""
+
+
+_USABLE = 0.75
+"""So much of a machine's memory is there for a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a model can run on here.
+
+    Attributes:
+        gpu: The largest GPU's name; empty without one.
+        gpu_bytes: Its memory that is free.
+        gpus: How many there are.
+        ram_bytes: Memory of the machine.
+    """
+
+    gpu: str = ""
+    gpu_bytes: int = 0
+    gpus: int = 0
+    ram_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A size, as the command shows it.
+
+    Attributes:
+        model: Its id.
+        parameters: How many weights.
+        memory: Bytes of weights and one request's cache, by number format.
+        gpus: Graphics cards of 80 GB that its makers serve it on.
+        flash: The id of its checkpoint with a router; empty without one.
+        engines: What can serve it, the best first.
+        here: The engine and device that would be taken on this machine; empty if it cannot run here.
+        why: Why that one, or what is missing.
+    """
+
+    model: str
+    parameters: int
+    memory: dict[str, int]
+    gpus: int
+    flash: str
+    engines: tuple[str, ...]
+    here: str
+    why: str
+
+    def as_data(self) -> dict[str, Any]:
+        """Give it as JSON data."""
+        return asdict(self)
+
+
+def this_machine() -> Machine:
+    """Look at the memory and the GPUs of this machine; torch says which there are, where it is installed."""
+    ram = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        import torch
+    except ImportError:
+        return Machine(ram_bytes=ram)
+    found = [(torch.cuda.mem_get_info(number)[0], number) for number in range(torch.cuda.device_count())]
+    if not found:
+        return Machine(ram_bytes=ram)
+    free, best = max(found)
+    return Machine(torch.cuda.get_device_name(best), free, len(found), ram)
+
+
+def engines_of(size: Size) -> tuple[str, ...]:
+    """Name what can serve a size; ``openai`` are servers of LMDeploy, vLLM, SGLang or llama.cpp, or those named."""
+    if size.language.biased:  # GPT-OSS: its makers serve it with vLLM; LMDeploy has no InternVL of it
+        return ("torch", "openai (vLLM)")
+    return ("torch", "openai")
+
+
+def pick(size: Size, machine: Machine, *, tiles: int) -> tuple[str, str]:
+    """Choose for a machine: the engine with its device (empty if none can), and why."""
+    needed = _ROOM * size.memory("bf16", tiles=tiles)
+    if machine.gpu_bytes >= needed:
+        return "torch on cuda", f"{machine.gpu} has {machine.gpu_bytes / 1e9:.0f} GB free, it takes {needed / 1e9:.0f}"
+    slow = _CPU_BYTES * needed
+    gpu = f"{machine.gpu} has {machine.gpu_bytes / 1e9:.0f} GB free" if machine.gpu else "there is no GPU"
+    if _USABLE * machine.ram_bytes >= slow and not machine.gpu:
+        return "torch on cpu", f"{gpu}; {slow / 1e9:.0f} GB of float32 fit into memory, tens of seconds a tile"
+    return "", f"{gpu}, it takes {needed / 1e9:.0f} GB in bf16: serve it elsewhere and name it with --engine openai:URL"
+
+
+def rows(models: Sequence[str], machine: Machine, *, tiles: int) -> list[Row]:
+    """Describe sizes.
+
+    Args:
+        models: Ids, or names of downloaded folders; none is every size.
+        machine: What they would run on.
+        tiles: Greatest number of tiles a picture.
+
+    Raises:
+        UsageError: If one is no InternVL3.5; names it.
+    """
+    if not models:
+        return [_row(size, size.id, machine, tiles) for size in SIZES.values()]
+    found = []
+    for model in models:
+        size = size_of(model)
+        if size is None:
+            what = "this folder's name is none of InternVL3.5's" if Path(model).exists() else "no id of InternVL3.5"
+            raise UsageError(f"{model}: {what}: foveate models lists them, foveate doctor --model looks into a folder")
+        found.append(_row(size, model, machine, tiles))
+    return found
+
+
+def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
+    flash = model.endswith("-Flash")
+    memory = {number: size.memory(number, tiles=tiles, flash=flash) for number in NUMBERS}
+    parameters = size.parameters + (size.router if flash else 0)
+    engines = ("torch", "openai (LMDeploy)") if flash else engines_of(size)
+    here, why = pick(size, machine, tiles=tiles)
+    return Row(model, parameters, memory, size.gpus, f"{size.id}-Flash" if size.flash else "", engines, here, why)
+
+
+def show(listed: Iterable[Row], console: Console) -> None:
+    """Show sizes as a table, and under it why each would run where it would, where they are few."""
+    listed = list(listed)
+    table = Table(box=None, pad_edge=False)
+    for title in ("model", "parameters", *(f"{number} GB" for number in NUMBERS), "GPUs", "Flash", "engines", "here"):
+        numeric = title.endswith(" GB") or title in ("parameters", "GPUs")
+        table.add_column(title, justify="right" if numeric else "left", no_wrap=numeric or title == "model")
+    for row in listed:
+        table.add_row(
+            row.model, f"{row.parameters / 1e9:.1f} B", *(f"{row.memory[number] / 1e9:.1f}" for number in NUMBERS),
+            str(row.gpus), "yes" if row.flash else "no", ", ".join(row.engines),
+            row.here or "no",
+        )  # fmt: skip
+    console.print(table)
+    for row in listed if len(listed) < len(SIZES) else ():
+        console.print(f"{row.model}: {row.why}", markup=False, soft_wrap=True)
+    if len(listed) == len(SIZES):
+        console.print("foveate models ID says why. GB are weights and the cache of one request.", markup=False)

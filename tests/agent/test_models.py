@@ -1,0 +1,55 @@
+"""``foveate models``: what is said of each size, and what a machine would do with it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foveate.actions.errors import UsageError
+from foveate.agent.models import Machine, pick, rows
+from foveate.policies.internvl.catalogue import SIZES
+
+COMMAND = str(Path(sys.executable).with_name("foveate"))
+GPU = Machine("H100", 79_000_000_000, 1, 128_000_000_000)
+LAPTOP = Machine(ram_bytes=24_000_000_000)
+
+
+def test_a_model_goes_where_it_fits() -> None:
+    assert pick(SIZES["8B"], GPU, tiles=12)[0] == "torch on cuda"
+    assert pick(SIZES["38B"], GPU, tiles=12)[0] == ""
+    assert pick(SIZES["1B"], LAPTOP, tiles=12)[0] == "torch on cpu"
+    here, why = pick(SIZES["8B"], LAPTOP, tiles=12)
+    assert here == ""
+    assert "there is no GPU" in why and "--engine openai:URL" in why
+
+
+def test_a_flash_checkpoint_is_larger_and_fewer_can_serve_it() -> None:
+    plain, flash = rows(["OpenGVLab/InternVL3_5-8B", "models/InternVL3_5-8B-Flash"], GPU, tiles=6)
+    assert flash.parameters > plain.parameters
+    assert flash.memory["bf16"] > plain.memory["bf16"] > plain.memory["int4"]
+    assert flash.engines == ("torch", "openai (LMDeploy)")
+    assert rows(["OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview"], GPU, tiles=6)[0].engines == (
+        "torch",
+        "openai (vLLM)",
+    )
+    with pytest.raises(UsageError, match=r"Qwen/Qwen3-8B: no id of InternVL3\.5"):
+        rows(["Qwen/Qwen3-8B"], GPU, tiles=6)
+
+
+def test_the_command_lists_all_nine(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMAND, "models", "--tiles", "6", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["status"], said["tiles"]) == (0, "success", 6)
+    assert [one["model"] for one in said["models"]] == [size.id for size in SIZES.values()]
+    assert [one["gpus"] for one in said["models"]] == [1, 1, 1, 1, 1, 2, 1, 1, 8]
+    shown = subprocess.run([COMMAND, "models"], cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    assert (shown.returncode, shown.stdout.count("OpenGVLab/")) == (0, 9)
