@@ -327,7 +327,7 @@ def models(
 
     listed = rows(model or [], this_machine(), tiles=tiles)
     if not json_:
-        show(listed, Console(highlight=False))
+        show(listed, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
     said = {"status": "success", "tiles": tiles, "models": [row.as_data() for row in listed]}
     return Ending(SUCCESS, data=said if json_ else None)
 
