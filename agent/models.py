@@ -58,7 +58,7 @@ class Row:
 
     model: str
     parameters: int
-    memory: dict[str, int]
+    memory: dict[Number, int]
     gpus: int
     flash: str
     engines: tuple[str, ...]

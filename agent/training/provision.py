@@ -13,10 +13,10 @@ from typing import Final
 
 from foveate.actions.errors import FoveateError, MissingDependency
 
-PAGES: Final = 12_000
+PAGES: Final = 20_000
 """Screens of pages, where nothing else is said."""
 
-PROGRAMS: Final = 2_000
+PROGRAMS: Final = 1_500
 """Programs that are demonstrated, several screens each, where nothing else is said."""
 
 

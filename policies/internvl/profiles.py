@@ -23,16 +23,15 @@ TINY = ModelProfile(
     convention=Convention.UNIT,
     system=short_system_prompt,
     user=short_user_prompt,
-    answer="action",
     can_think=False,
     plain_prefill=PREFILL,
     tiles=TileBudget(screen=1, camera=1),
-    history_steps=4,
+    history_steps=8,
     operation_chars=60,
-    max_new_tokens=64,
+    max_new_tokens=96,
     viewport=Viewport(320, 320, 1.4),
 )
-"""The bundled checkpoint: one tile of 448 pixels, a short prompt, the action alone as its answer."""
+"""The bundled checkpoint: one tile of 448 pixels, a short prompt; it says what it does, then does it."""
 
 PROFILES: Mapping[str, ModelProfile] = MappingProxyType({profile.name: profile for profile in (INTERNVL3_5, TINY)})
 

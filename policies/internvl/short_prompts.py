@@ -5,8 +5,8 @@ from foveate.policies.internvl.profile import AnswerForm, Platform
 SYSTEM = "You are a GUI agent."
 """The whole system message; the checkpoint's tokenizer holds it as one token."""
 
-PREFILL = "<action>\n"
-"""How every answer begins."""
+PREFILL = "<operation>\n"
+"""How every answer begins: it says what it does before it does it."""
 
 _NOTE_CHARS = 80
 

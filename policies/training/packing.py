@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from foveate.policies.internvl.short_prompts import SYSTEM, short_user_prompt
+from foveate.policies.internvl.short_prompts import PREFILL, SYSTEM, short_user_prompt
 from foveate.policies.training.architecture import Shape
 from foveate.policies.training.screens import Box, Element, Glyph, Place, Question, Screen, Text
 from foveate.policies.training.tokenizer import COORDINATES, build_tokenizer, characters
-
-PLAN_PREFILL: Final = "<operation>\n"
-"""How every answer begins: it says what it does before it does it."""
 
 SLOTS: Final = 4
 """Characters that a patch can be said to hold."""
@@ -148,7 +145,7 @@ def lay_out(question: Question, screen: Screen, side: int) -> Suffix:
     """
     text = "\n" + short_user_prompt(question.task, written_operations(question.operations), question.notes)
     asked, newline = _tokenizer().encode(text), _tokenizer().encode("\n").ids
-    opening = _tokenizer().encode("assistant\n" + PLAN_PREFILL).ids
+    opening = _tokenizer().encode("assistant\n" + PREFILL).ids
     head = [*asked.ids, _id("<|im_end|>"), *newline, _id("<|im_start|>"), *opening]
     answer = _tokenizer().encode(question.answer(screen.elements))
     said = [*answer.ids, _id("<|im_end|>")]

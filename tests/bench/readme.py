@@ -23,8 +23,7 @@ def render() -> str:
         parts.append(fuzz_line(json.loads(fuzz.read_text())))
     tiny = RESULTS / "tiny.json"
     if tiny.exists():
-        figures = json.loads(tiny.read_text())
-        parts.append(tiny_section(figures, tiny) if "suites" in figures else tiny_table(figures))
+        parts.append(tiny_section(json.loads(tiny.read_text()), tiny))
     return "\n\n".join(parts)
 
 
@@ -77,22 +76,6 @@ def share(tally: dict[str, Any]) -> str:
         return "-"
     low, high = tally["wilson95"]
     return f"{tally['right']} of {tally['of']}: {tally['share']:.0%} ({low:.0%} to {high:.0%})"
-
-
-def tiny_table(figures: dict[str, Any]) -> str:
-    """Give the table of what the bundled checkpoint gets right on pages that it was never trained on."""
-    lines = ["| bundled checkpoint, pages never trained on | right | 95 % interval |", "|---|---|---|"]
-    for key, name in (("drawn_pages", "drawn pages"), ("chromium_pages", "pages rendered by Chromium")):
-        found = figures[key]
-        rows = {"answers that parse": found["parsed"], **found["right"]}
-        for what, tally in rows.items():
-            low, high = tally["wilson95"]
-            share = f"{tally['hits']} of {tally['of']}"
-            lines.append(f"| {name}: {what} | {share} ({tally['share']:.0%}) | {low:.0%} to {high:.0%} |")
-        blind = found["blind"]
-        lines.append(f"| {name}: click at a random point | {blind['random_point']:.0%} | |")
-        lines.append(f"| {name}: click at the best fixed point | {blind['best_fixed_point']:.0%} | |")
-    return "\n".join(lines)
 
 
 def loop_tables(figures: dict[str, Any]) -> str:

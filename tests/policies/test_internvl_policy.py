@@ -143,7 +143,9 @@ async def test_thinking_changes_prompt_prefill_sampling_and_length() -> None:
 async def test_a_model_that_cannot_think_is_refused_as_a_default_and_left_as_it_is_in_a_step() -> None:
     with pytest.raises(UsageError, match="cannot think"):
         InternVLPolicy("tiny", look=Look(thinking=True))
-    _, request = await asked(["click(x=0.5, y=0.25)\n</action>"], look=Look(thinking=True), model="tiny")
+    _, request = await asked(
+        ["Click it\n</operation>\n<action>\nclick(x=0.5, y=0.25)\n</action>"], look=Look(thinking=True), model="tiny"
+    )
     assert request.prefill == TINY.plain_prefill
 
 

@@ -15,7 +15,7 @@ from foveate.policies.training.objectives import Heads, Scores, answer, busy_pat
 from foveate.policies.training.packing import (  # noqa: E402
     IGNORED,
     NO_CHAR,
-    PLAN_PREFILL,
+    PREFILL,
     Batch,
     cell_of,
     first_visual,
@@ -60,7 +60,7 @@ def test_a_question_is_laid_out_as_the_engine_asks_it() -> None:
         "<|im_start|>system\nYou are a GUI agent.<|im_end|>\n<|im_start|>user\n"
         + "<img>" + "<IMG_CONTEXT>" * 16 + "</img>\n"
         "Task:\nClick go on\n\nPrevious operations:\nNone<|im_end|>\n<|im_start|>assistant\n"
-        + PLAN_PREFILL + "Click Go on\n</operation>\n<action>\nclick(x=0.30, y=0.20)\n</action><|im_end|>"
+        + PREFILL + "Click Go on\n</operation>\n<action>\nclick(x=0.30, y=0.20)\n</action><|im_end|>"
     )  # fmt: skip
     assert tokenizer.decode([token for token in laid.answers if token != IGNORED]).startswith("Click Go on\n</op")
     assert written_operations(("Click a", "Type b")) == "Step 1: Click a\nStep 2: Type b"

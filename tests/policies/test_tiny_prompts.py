@@ -18,7 +18,7 @@ def test_a_long_note_is_cut() -> None:
     assert len(short_user_prompt("a", "None", ("x" * 500,))) < 180
 
 
-def test_every_answer_begins_with_the_action_and_thoughts_are_off() -> None:
+def test_every_answer_begins_with_the_operation_and_thoughts_are_off() -> None:
     assert TINY.plain_prefill == PREFILL
     assert TINY.stop == ("</action>",)
     assert not TINY.can_think

@@ -73,8 +73,8 @@ def test_the_configuration_that_comes_with_the_package_can_be_read() -> None:
     from foveate.agent.training.running import config_path
 
     settings = read_settings(config_path("tiny"))
-    assert [one.name for one in settings.stages] == ["read", "point", "say", "act"]
-    assert settings.shares(settings.stages[3])["programs"] > 0
+    assert [one.name for one in settings.stages] == ["read", "point", "act"]
+    assert settings.shares(settings.stages[2])["programs"] > 0
     with pytest.raises(UsageError, match=r"no such file: give a TOML file, or one of tiny"):
         config_path("tiniest")
 
