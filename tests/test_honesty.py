@@ -338,6 +338,9 @@ LOOKS = frozenset(
 )
 """What Playwright and its protocol offer to look into a page."""
 
+FIELDS = {"openai.py": frozenset({"content"})}
+"""Names that mean something else in a module: the text of a server's answer."""
+
 
 def policies_in(path: Path) -> list[ast.ClassDef]:
     """Give the classes of a module that are policies: by their base, or because they can act."""
@@ -365,7 +368,7 @@ def test_no_module_of_the_policies_can_look_into_a_page() -> None:
             assert not name.startswith("foveate.envs") or name.startswith("foveate.envs.base"), path
         tree = ast.parse(path.read_text(encoding="utf-8"))
         used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        assert not used & LOOKS, path
+        assert not used & LOOKS - FIELDS.get(path.name, frozenset()), path
 
 
 def test_a_policy_that_sees_the_page_is_an_oracle_and_is_called_so() -> None:
