@@ -24,6 +24,7 @@ from foveate.agent.running import Person, run_agent
 from foveate.agent.train import train
 from foveate.envs.base import Env, Viewport
 from foveate.policies.base import Look, Policy
+from foveate.policies.engines.names import check_engine
 
 app = typer.Typer(
     name="foveate",
@@ -219,6 +220,7 @@ def run(
     """Do one task."""
     if record is not None and no_record:
         raise UsageError("--record and --no-record exclude each other: leave one out")
+    check_engine(engine)
     options = RunOptions(
         url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, flash, headed, browser,
         limits_of(url, allow or [], file or []),
