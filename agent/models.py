@@ -31,13 +31,11 @@ class Machine:
     Attributes:
         gpu: The largest GPU's name; empty without one.
         gpu_bytes: Its memory that is free.
-        gpus: How many there are.
         ram_bytes: Memory of the machine.
     """
 
     gpu: str = ""
     gpu_bytes: int = 0
-    gpus: int = 0
     ram_bytes: int = 0
 
 
@@ -48,6 +46,7 @@ class Row:
     Attributes:
         model: Its id.
         parameters: How many weights.
+        active: Weights of the language model that a token goes through, embeddings left out.
         memory: Bytes of weights and one request's cache, by number format.
         gpus: Graphics cards of 80 GB that its makers serve it on.
         flash: The id of its checkpoint with a router; empty without one.
@@ -58,6 +57,7 @@ class Row:
 
     model: str
     parameters: int
+    active: int
     memory: dict[Number, int]
     gpus: int
     flash: str
@@ -81,7 +81,7 @@ def this_machine() -> Machine:
     if not found:
         return Machine(ram_bytes=ram)
     free, best = max(found)
-    return Machine(torch.cuda.get_device_name(best), free, len(found), ram)
+    return Machine(torch.cuda.get_device_name(best), free, ram)
 
 
 def engines_of(size: Size) -> tuple[str, ...]:
@@ -132,7 +132,8 @@ def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
     parameters = size.parameters + (size.router if flash else 0)
     engines = ("torch", "openai (LMDeploy)") if flash else engines_of(size)
     here, why = pick(size, machine, tiles=tiles)
-    return Row(model, parameters, memory, size.gpus, f"{size.id}-Flash" if size.flash else "", engines, here, why)
+    flash_id = f"{size.id}-Flash" if size.flash else ""
+    return Row(model, parameters, size.language.active, memory, size.gpus, flash_id, engines, here, why)
 
 
 def show(listed: Iterable[Row], console: Console) -> None:

@@ -282,6 +282,7 @@ class OpenAIEngine(Resource, Engine):
     @asynccontextmanager
     async def _errors(self, broken: str) -> AsyncIterator[None]:
         """Make one clear line of whatever the client raises."""
+        import httpx2
         import openai
 
         try:
@@ -301,11 +302,9 @@ class OpenAIEngine(Resource, Engine):
             ) from exc
         except openai.APIError as exc:
             raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT]}") from exc
-        except (ValueError, AttributeError, TypeError, KeyError) as exc:  # nonsense where JSON was to be
+        except (ValueError, AttributeError, TypeError) as exc:  # nonsense where JSON was to be
             raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {str(exc)[:_EXCERPT]}") from exc
-        except Exception as exc:
-            if type(exc).__module__.partition(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
-                raise
+        except httpx2.HTTPError as exc:  # the client maps it up to the first piece, not behind it
             raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT] or type(exc).__name__}") from exc
 
     def _status(self, exc: "openai.APIStatusError") -> str:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
-from foveate.actions.errors import UsageError
-
 Number: TypeAlias = Literal["bf16", "fp8", "int4"]
 """How the language model's matrices are kept; vision tower, projector and embeddings stay in bf16."""
 
@@ -228,14 +226,3 @@ def size_of(model: str) -> Size | None:
         if any(name == known.rpartition("/")[2] for known in size.ids):
             return size
     return None
-
-
-def size_named(name: str) -> Size:
-    """Give a size by its name.
-
-    Raises:
-        UsageError: If there is none; the message names those there are.
-    """
-    if name not in SIZES:
-        raise UsageError(f"InternVL3.5 has no size {name!r}: there are {', '.join(SIZES)}")
-    return SIZES[name]

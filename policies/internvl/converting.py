@@ -15,7 +15,6 @@ from foveate.policies.internvl.layouts import (
     Layout,
     github_config,
     github_piece,
-    is_flash,
     transformers_config,
     transformers_pieces,
 )
@@ -194,11 +193,10 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
         import torch  # noqa: F401 - the tensors are read with it
     except ImportError as exc:
         raise MissingDependency("convert", "pip install 'foveate[torch]'") from exc
-    layout = check(source).layout
-    config = read_json(source / "config.json")
-    if layout == to:
+    given = check(source)
+    if given.layout == to:
         raise UsageError(f"{source} is in the {to} layout already")
-    if is_flash(config):
+    if given.thresholds is not None:
         raise CheckpointError(
             f"{source} is a Flash checkpoint: transformers' layout has no place for its router. The torch and LMDeploy "
             "engines read it as it is"
@@ -207,6 +205,7 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
         raise UsageError(f"{out} is in use: give a folder that is new or empty")
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
+    config = read_json(source / "config.json")
     try:
         part.mkdir(parents=True)
         with Weights(source) as weights:
@@ -266,7 +265,6 @@ def transformers_files(source: Path, config: Mapping[str, Any]) -> dict[str, str
 def github_files(config: Mapping[str, Any]) -> dict[str, str]:
     """Give what GitHub's layout says: configuration, processor, and the classes that its readers ask for."""
     written = github_config(config)
-    written["auto_map"] = {"AutoConfig": written["auto_map"]["AutoConfig"]}  # there is no model code beside it
     side = written["force_image_size"]
     picture = {
         "crop_size": side, "do_center_crop": True, "do_normalize": True, "do_resize": True,

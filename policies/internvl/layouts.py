@@ -265,9 +265,7 @@ def github_config(config: Mapping[str, Any], *, max_tiles: int = 12) -> dict[str
         "architectures": ["InternVLChatModel"],
         "model_type": "internvl_chat",
         "auto_map": {
-            "AutoConfig": "configuration_internvl_chat.InternVLChatConfig",
-            "AutoModel": "modeling_internvl_chat.InternVLChatModel",
-            "AutoModelForCausalLM": "modeling_internvl_chat.InternVLChatModel",
+            "AutoConfig": "configuration_internvl_chat.InternVLChatConfig",  # there is no model code beside it
         },
         "vision_config": {
             **{theirs: vision.get(ours, default) for theirs, ours, default in _VISION},

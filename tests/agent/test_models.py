@@ -12,7 +12,7 @@ from foveate.agent.models import Machine, pick, rows
 from foveate.policies.internvl.catalogue import SIZES
 
 COMMAND = str(Path(sys.executable).with_name("foveate"))
-GPU = Machine("H100", 79_000_000_000, 1, 128_000_000_000)
+GPU = Machine("H100", 79_000_000_000, 128_000_000_000)
 LAPTOP = Machine(ram_bytes=24_000_000_000)
 
 
@@ -50,6 +50,10 @@ def test_the_command_lists_all_nine(tmp_path: Path) -> None:
     said = json.loads(done.stdout)
     assert (done.returncode, said["status"], said["tiles"]) == (0, "success", 6)
     assert [one["model"] for one in said["models"]] == [size.id for size in SIZES.values()]
+    assert [round(one["active"] / 1e9) for one in said["models"]][-2:] == [
+        3,
+        21,
+    ]  # A3B, and A22B without its two embeddings
     assert [one["gpus"] for one in said["models"]] == [1, 1, 1, 1, 1, 2, 1, 1, 8]
     shown = subprocess.run([COMMAND, "models"], cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     assert (shown.returncode, shown.stdout.count("OpenGVLab/")) == (0, 9)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from foveate.actions.errors import UsageError
-from foveate.policies.internvl.catalogue import LARGE_TOWER, SIZES, SMALL_TOWER, size_named, size_of
+from foveate.policies.internvl.catalogue import LARGE_TOWER, SIZES, SMALL_TOWER, size_of
 
 BILLIONS = {
     "1B": (0.8, 1.1), "2B": (2.0, 2.3), "4B": (4.4, 4.7), "8B": (8.2, 8.5), "14B": (14.8, 15.1), "38B": (32.8, 38.4),
@@ -74,5 +73,3 @@ def test_ids_lead_to_their_size_and_strangers_do_not() -> None:
     assert not any("Flash" in model for model in SIZES["GPT-OSS-20B-A4B"].ids)
     for stranger in ("OpenGVLab/InternVL3-8B", "Qwen/Qwen3-8B", "tiny", ""):
         assert size_of(stranger) is None
-    with pytest.raises(UsageError, match="no size '7B': there are 1B, 2B"):
-        size_named("7B")
