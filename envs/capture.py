@@ -36,6 +36,8 @@ _LATELY = 8
 _USUAL_S = 0.016
 _MOST_LATE_S = 0.25
 _CLOCK_SLACK_S = 0.05
+_NOT_NOW = "Unable to capture screenshot"
+_NOT_NOW_S = 0.03
 
 
 class Session(Protocol):
@@ -100,6 +102,33 @@ def decode(data: bytes) -> Image:
         image = np.asarray(picture.convert("RGB"), dtype=np.uint8)
     image.flags.writeable = False
     return image
+
+
+async def screenshot(session: Session, limit_s: float) -> str:
+    """Ask Chromium for a picture, again where it has nothing to copy just now: between two documents, or under load.
+
+    Args:
+        session: The page's.
+        limit_s: How long to ask, in seconds.
+
+    Returns:
+        A PNG, in base64.
+
+    Raises:
+        TimeoutError: If Chromium gives no picture within the limit.
+    """
+    from playwright.async_api import Error
+
+    async with asyncio.timeout(limit_s):
+        while True:
+            try:
+                answer = await session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
+            except Error as exc:
+                if _NOT_NOW not in exc.message:
+                    raise
+                await asyncio.sleep(_NOT_NOW_S)
+            else:
+                return str(answer["data"])
 
 
 def tile_shape(image: Image) -> tuple[int, int]:
@@ -267,9 +296,8 @@ class Screencast:
         """
         before, asked_s = self.latest, self._clock()
         self._arrived = None
-        async with asyncio.timeout(limit_s):
-            answer = await self._session.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
-        picture, difference = await asyncio.to_thread(_read, answer["data"], self._clock(), asked_s, before)
+        encoded = await screenshot(self._session, limit_s)
+        picture, difference = await asyncio.to_thread(_read, encoded, self._clock(), asked_s, before)
         self.latest = picture
         self.stale = False
         return picture, difference

@@ -17,7 +17,7 @@ from foveate.agent.training.programs.task import ProgramTask
 from foveate.agent.training.words import Split
 from foveate.envs.base import Image, Observation, Resource, ScreenObservation, Viewport
 from foveate.envs.browser import BrowserEnv
-from foveate.envs.capture import decode
+from foveate.envs.capture import decode, screenshot
 from foveate.policies.answers import decide
 from foveate.policies.base import Decision, Look, Policy, Turn
 from foveate.policies.internvl.prompts import last_notes
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _ASKED = "() => window.program ? [window.program.seed, window.program.split] : null"
 _MOST_MISTAKES = 2
 _SLIP_SHARE = 0.4
+_CAPTURE_LIMIT_S = 10.0
 
 
 class Slip(NamedTuple):
@@ -150,8 +151,8 @@ class ProgramOracle(Resource, Policy):
         page = self._env.page
         if self._session is None or self._session[0] is not page:
             self._session = page, await page.context.new_cdp_session(page)
-        answer = await self._session[1].send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True})
-        image = await asyncio.to_thread(decode, base64.b64decode(answer["data"]))
+        encoded = await screenshot(self._session[1], _CAPTURE_LIMIT_S)
+        image = await asyncio.to_thread(decode, base64.b64decode(encoded))
         drawn = self._env.option_list
         return image if drawn is None else drawn.draw(image, observation.frame)
 

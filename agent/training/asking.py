@@ -11,10 +11,11 @@ from foveate.agent.training import phrases
 from foveate.agent.training.goals import Goal, goals_of
 from foveate.agent.training.naming import Names, operation_of
 from foveate.agent.training.words import Split, Vocabulary, cased
-from foveate.policies.training.screens import PLACE, Question, Screen, Text
+from foveate.policies.training.screens import PLACE, Glyph, Question, Screen, Text, middle_of
 
-Mode: TypeAlias = Literal["click", "type", "read", "act"]
-"""What is asked: one click; a text into a field; the word at a place; or everything, the three among it."""
+Mode: TypeAlias = Literal["click", "type", "read", "look", "act"]
+"""What is asked: one click; a text into a field; the word at a place; a click or a word; or everything, all of these
+among it."""
 
 Asker: TypeAlias = Callable[[random.Random, Screen, Names], Question | None]
 
@@ -133,21 +134,20 @@ def word_at(rng: random.Random, screen: Screen, _: Names) -> Question | None:
     places = [found for text in screen.texts for found in words_of(text) if any(map(str.isalnum, found[0]))]
     if not places:
         return None
-    word, (x, y) = rng.choice(places)
-    across, down = (f"{min(max(int(value * 100 + 0.5), 0), 99) / 100:.2f}" for value in (x, y))
+    word, glyphs = rng.choice(places)
+    across, down = (f"{min(max(int(value * 100 + 0.5), 0), 99) / 100:.2f}" for value in middle_of(glyphs))
     task = rng.choice(phrases.PLACE).format(x=across, y=down)
-    return _answered(rng, task, word, share=0.04)
+    return replace(_answered(rng, task, word, share=0.04), reads=glyphs)
 
 
-def words_of(text: Text) -> list[tuple[str, tuple[float, float]]]:
-    """Give a text's words, each with its middle as fractions of the picture."""
+def words_of(text: Text) -> list[tuple[str, tuple[Glyph, ...]]]:
+    """Give a text's words with their characters."""
     found, start = [], 0
     for word in text.text.split():
         glyphs = text.glyphs[start : start + len(word)]
         start += len(word)
         if glyphs:
-            x = (glyphs[0].x + glyphs[-1].x) / 2
-            found.append((word, (x, sum(glyph.y for glyph in glyphs) / len(glyphs))))
+            found.append((word, glyphs))
     return found
 
 
@@ -256,9 +256,10 @@ MODES: Final[Mapping[Mode, tuple[tuple[Asker, float], ...]]] = {
     "click": ((one_click, 1),),
     "type": ((typing, 1),),
     "read": ((word_at, 1),),
+    "look": ((one_click, 4), (word_at, 1)),
     "act": (
-        (one_click, 52), (typing, 12), (several, 11), (presses, 4), (word_at, 5), (value, 7), (absent, 6), (clicked, 3),
-        (scroll, 2), (key, 2), (wait, 1), (text, 2),
+        (one_click, 40), (typing, 16), (several, 18), (presses, 5), (word_at, 10), (value, 5), (absent, 5),
+        (clicked, 2), (scroll, 2), (key, 2), (wait, 1), (text, 2),
     ),
 }  # fmt: skip
 """What is asked in each mode, and how often."""

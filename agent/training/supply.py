@@ -40,6 +40,8 @@ class Drawn:
 class Prepared:
     """Makes of a stored screen what is shown.
 
+    A screen with questions of its own is asked those first, then what can be said by looking at it alone.
+
     Attributes:
         varied: Share of the screens that are recoloured.
         moved: Share of those that are moved, too.
@@ -56,7 +58,7 @@ class Prepared:
         """
         refuse_kept(screen)
         shown = self._shown(rng, screen)  # places that a question names are those of the screen as it is shown
-        return some_questions(rng, shown, wanted) if screen.questions else _asked(rng, shown, wanted)
+        return _own_first(rng, shown, wanted) if screen.questions else _asked(rng, shown, wanted)
 
     def _shown(self, rng: random.Random, screen: Screen) -> Screen:
         if rng.random() >= self.varied:
@@ -138,6 +140,13 @@ def _check(stored: StoredScreens, folder: Path, tile: int) -> None:
                 f"the screens of {folder} are {wide}x{high} pixels and the model's tile is {tile}: set shape.tile, or "
                 "make the shards again"
             )
+
+
+def _own_first(rng: random.Random, screen: Screen, wanted: Wanted) -> Screen:
+    own = some_questions(rng, screen, wanted).questions
+    tasks = {question.task for question in own}
+    more = ask(rng, screen, wanted.questions - len(own), mode="look") if own else ()
+    return replace(screen, questions=(*own, *(question for question in more if question.task not in tasks)))
 
 
 def _asked(rng: random.Random, screen: Screen, wanted: Wanted) -> Screen:

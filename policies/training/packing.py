@@ -13,7 +13,7 @@ from torch import Tensor
 
 from foveate.policies.internvl.short_prompts import PREFILL, SYSTEM, short_user_prompt
 from foveate.policies.training.architecture import Shape
-from foveate.policies.training.screens import Box, Element, Glyph, Place, Question, Screen, Text
+from foveate.policies.training.screens import Box, Element, Glyph, Place, Question, Screen, Text, middle_of
 from foveate.policies.training.tokenizer import COORDINATES, build_tokenizer, characters
 
 SLOTS: Final = 4
@@ -63,6 +63,10 @@ class Batch:
     def __len__(self) -> int:
         """Give the number of screens."""
         return int(self.pixels.shape[0])
+
+    def answered(self) -> int:
+        """Give the number of questions, of all its screens."""
+        return int(self.groups.clamp(min=0).amax(1).sum())
 
     def to(self, device: torch.device | str) -> "Batch":
         """Copy to a device, from pinned memory where that is faster."""
@@ -154,6 +158,8 @@ def lay_out(question: Question, screen: Screen, side: int) -> Suffix:
     suffix.answers[len(head) - 1 : len(ids) - 1] = said
     spoken = [(len(head) + at, left) for at, (left, right) in enumerate(answer.offsets) if right == left + 1]
     if question.element is None:
+        if question.reads:
+            _look_there(question, asked.ids, suffix, side)
         _copy(question, screen, suffix, spoken, side)
         return suffix
     element = screen.elements[question.element]
@@ -176,16 +182,28 @@ def lay_out(question: Question, screen: Screen, side: int) -> Suffix:
     return suffix
 
 
+def _look_there(question: Question, asked: Sequence[int], suffix: Suffix, side: int) -> None:
+    """Where a task says a place, its last number looks there."""
+    first = _id(COORDINATES[0])
+    numbers = [at for at, token in enumerate(asked) if first <= token < first + len(COORDINATES)]
+    if numbers:
+        suffix.aligned[numbers[-1]] = cell_of(*middle_of(question.reads), side)
+
+
 def _copy(question: Question, screen: Screen, suffix: Suffix, spoken: list[tuple[int, int]], side: int) -> None:
-    """Where the answer reads something out that stands on the screen once, each character is looked for before it."""
+    """Where the answer reads something out that stands in one place, each character is looked for before it."""
     value = question.operation.removeprefix("Answer ")
     if value == question.operation or not value:
         return
-    found = [text for text in screen.texts if value in text.text]
-    if len(found) != 1:
-        return
     begin = question.operation.index(value)
-    glyphs = _named(question.operation, found[0], value)
+    if question.reads:
+        offsets = [offset for offset, char in enumerate(value, begin) if not char.isspace()]
+        glyphs = dict(zip(offsets, question.reads, strict=False))
+    else:
+        found = [text for text in screen.texts if value in text.text]
+        if len(found) != 1:
+            return
+        glyphs = _named(question.operation, found[0], value)
     for at, left in spoken:
         if left >= begin and left in glyphs:
             suffix.pointers[at - 1] = frozenset((cell_of(glyphs[left].x, glyphs[left].y, side),))
@@ -277,19 +295,34 @@ def _whole(low: float, high: float, side: int) -> slice:
     return slice(max(round(low * side), 0), max(round(high * side), 0))
 
 
-def pack(screens: Sequence[Screen], shape: Shape | None = None) -> Batch:
+def _that_fit(parts: Sequence[Suffix], room: int) -> list[Suffix]:
+    """Take those that find room beside the ones before them; the first always."""
+    kept = list(parts[:1])
+    left = room - sum(len(part.ids) for part in kept)
+    for part in parts[1:]:
+        if len(part.ids) <= left:
+            kept.append(part)
+            left -= len(part.ids)
+    return kept
+
+
+def pack(screens: Sequence[Screen], shape: Shape | None = None, *, room: int = 0) -> Batch:
     """Make one batch of some screens with their questions.
 
     Args:
         screens: With pictures of the shape's tile.
         shape: The sizes of the model.
+        room: Tokens of a screen's questions and answers: what does not fit is left out, save the first, and what is
+            left is padded, so that a batch is as long as the next. 0 keeps them all.
     """
     shape = shape or Shape()
     side = shape.cells
     prefix = prefix_ids(side * side)
     seen = [_seen(screen, shape) for screen in screens]
     laid = [[lay_out(question, screen, side) for question in screen.questions] for screen in screens]
-    length = len(prefix) + max((sum(len(part.ids) for part in parts) for parts in laid), default=0)
+    if room:
+        laid = [_that_fit(parts, room) for parts in laid]
+    length = len(prefix) + max((room, *(sum(len(part.ids) for part in parts) for parts in laid)))
     size = len(screens)
     ids, positions = (torch.zeros(size, length, dtype=torch.int64) for _ in range(2))
     answers, aligned, groups = (torch.full((size, length), value) for value in (IGNORED, IGNORED, -1))

@@ -3,7 +3,7 @@
 A place is a fraction of the picture, 0 to 1 from its left or top edge; a box is left, top, right and bottom.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -29,6 +29,11 @@ class Glyph:
     char: str
     x: float
     y: float
+
+
+def middle_of(glyphs: Sequence[Glyph]) -> Place:
+    """Give the place in the middle of some characters of one line."""
+    return (glyphs[0].x + glyphs[-1].x) / 2, sum(glyph.y for glyph in glyphs) / len(glyphs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Question:
         element: Which of the screen's elements the place is of; None where the call has none.
         operations: What was done before: the earlier answers' operations.
         notes: What the runtime has to say about the last step.
+        reads: The characters that the answer reads out, where the task says by a place which they are.
     """
 
     task: str
@@ -86,6 +92,7 @@ class Question:
     element: int | None = None
     operations: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reads: tuple[Glyph, ...] = ()
 
     def answer(self, elements: "tuple[Element, ...]") -> str:
         r"""Write the whole answer that follows the prefill ``<operation>\n``; places have two decimals.

@@ -134,8 +134,12 @@ class StageSettings(_Table):
     """Screens a step."""
     questions: Annotated[int, Field(ge=0)] | None = None
     """Questions a screen; left out, as ``data`` says. A stage that only sees asks none."""
-    ask: Literal["click", "type", "read", "act"] = "act"
-    """What screens without questions of their own are asked: a click, a text to type, a word to read, or everything."""
+    room: Annotated[int, Field(ge=0)] = 0
+    """Tokens of a screen's questions with their answers: those that do not fit are left out, so that no step waits for
+    its longest screen. 0 keeps them all."""
+    ask: Literal["click", "type", "read", "look", "act"] = "act"
+    """What screens without questions of their own are asked: a click, a text to type, a word to read, a click or a word
+    (which the others are asked after their own), or everything."""
     patches: Annotated[int, Field(ge=0)] = 0
     """Patches a screen that are looked at, busy ones first; 0 is all, which an answer needs."""
     shares: dict[str, Share] | None = None

@@ -236,6 +236,7 @@ class Training:
         return Stream(
             sources, shares, seed=f"{settings.seed}{'/held out' if held_out else ''}", first=first, pages=pages,
             wanted=Wanted(settings.questions(stage), stage.ask), shape=Shape(**self._from.shape),
+            room=0 if held_out else stage.room,
         )  # fmt: skip
 
     def _measure(self, stage: StageSettings) -> None:

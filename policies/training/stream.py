@@ -90,15 +90,17 @@ class Stream(Dataset["Portion | _Failed"]):
         pages: Screens a batch.
         wanted: What screens are to be asked.
         shape: The model's sizes.
+        room: Tokens of a screen's questions, as ``pack`` has it.
     """
 
     def __init__(
         self, sources: Mapping[str, Source], shares: Mapping[str, float], *, seed: str, first: int, pages: int,
-        wanted: Wanted, shape: Shape,
+        wanted: Wanted, shape: Shape, room: int = 0,
     ) -> None:  # fmt: skip
         self._sources = [sources[name] for name in shares]
         self._shares = list(itertools.accumulate(shares.values()))
         self._seed, self._first, self._pages, self._wanted, self._shape = seed, first, pages, wanted, shape
+        self._room = room
 
     def portion(self, step: int) -> Portion:
         """Make the batch of a step.
@@ -107,7 +109,8 @@ class Stream(Dataset["Portion | _Failed"]):
             UsageError: If what is read for it is broken.
         """
         screens = [self._screen(self._first + step * self._pages + at) for at in range(self._pages)]
-        return Portion(pack(screens, self._shape), len(screens), sum(len(screen.questions) for screen in screens))
+        batch = pack(screens, self._shape, room=self._room)
+        return Portion(batch, len(screens), batch.answered())
 
     def __getitem__(self, step: int) -> "Portion | _Failed":
         """Make the batch of a step; an error is handed over as data, for another process could not raise it."""

@@ -76,7 +76,7 @@ def varied(rng: random.Random, screen: Screen, *, move: bool = True) -> Screen:
         aim = ((element.aim[0] + x) % 1.0, (element.aim[1] + y) % 1.0)
         elements.append(replace(element, box=box, aim=aim, texts=tuple(now[text] for text in element.texts)))
     questions = tuple(
-        question if question.element is None else replace(question, element=kept[question.element])
+        replace(question, element=None if question.element is None else kept[question.element], reads=())
         for question in screen.questions
         if question.element is None or question.element in kept
     )

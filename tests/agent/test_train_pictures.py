@@ -212,6 +212,10 @@ def test_missing_data_is_made_once_and_can_be_trained_on(provided: list[str], tm
     same = [supply.shown["pages"].screen(5, random.Random("a"), Wanted(3)) for _ in range(2)]
     assert same[0].questions == same[1].questions
     assert np.array_equal(same[0].image, same[1].image)
+    steps = [supply.shown["programs"].screen(number, random.Random(number), Wanted(6)) for number in range(8)]
+    alone = [supply.shown["programs"].screen(number, random.Random(number), Wanted(1)) for number in range(8)]
+    assert [step.questions[:1] for step in steps] == [step.questions for step in alone]
+    assert max(len(step.questions) for step in steps) > 2
 
 
 def outside(screen: Screen) -> bool:

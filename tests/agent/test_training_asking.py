@@ -16,7 +16,7 @@ from foveate.agent.training.layouts import write_page
 from foveate.agent.training.naming import Names, operation_of
 from foveate.agent.training.rendering import Renderer
 from foveate.agent.training.words import split_of
-from foveate.policies.training.screens import Element, Glyph, Question, Screen, Text
+from foveate.policies.training.screens import Element, Glyph, Question, Screen, Text, middle_of
 
 FRAME = Frame(448, 448)
 
@@ -171,8 +171,8 @@ def test_the_word_at_a_place_is_the_word_there() -> None:
     for question in asked(screen_of(texts=(line,)), "read", 60):
         if question.call.startswith("response"):
             x = float(question.task.split("0.")[1].split()[0].rstrip("?")) / 100
-            (nearest,) = {word for word, place in words_of(line) if abs(place[0] - x) < 0.02}
-            assert question.call == f'response(answer="{nearest}")'
+            ((nearest, glyphs),) = [found for found in words_of(line) if abs(middle_of(found[1])[0] - x) < 0.02]
+            assert question.call == f'response(answer="{nearest}")' and question.reads == glyphs
 
 
 def test_what_is_not_there_is_scrolled_to_or_refused() -> None:

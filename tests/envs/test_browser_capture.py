@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from playwright.async_api import Error
 
 from foveate.actions.errors import CaptureFailed
 from foveate.actions.guard import Limits
@@ -35,6 +36,7 @@ class Session:
     def __init__(self, image: np.ndarray | None = None) -> None:
         self.image = image
         self.sent: list[str] = []
+        self.refuses: list[str] = []
         self.acknowledges = asyncio.Event()
         self.acknowledges.set()
         self.listeners: dict[str, Callable[[Any], None]] = {}
@@ -45,6 +47,8 @@ class Session:
             await self.acknowledges.wait()
         if method != "Page.captureScreenshot":
             return {}
+        if self.refuses:
+            raise Error(f"Protocol error ({method}): {self.refuses.pop()}")
         if self.image is None:
             await asyncio.Event().wait()
         assert self.image is not None
@@ -139,6 +143,20 @@ async def test_the_last_frame_is_trusted_unless_one_after_it_may_have_been_dropp
     assert picture.image.shape == (50, 70, 3)
     assert not cast.stale
     session.acknowledges.set()
+
+
+async def test_a_picture_that_cannot_be_taken_just_now_is_asked_for_again(background: Background) -> None:
+    session = Session(grey())
+    cast = made(session, background)
+    session.refuses = ["Unable to capture screenshot"] * 2
+    picture, _ = await cast.capture(1.0)
+    assert picture.image.shape == (50, 70, 3) and session.sent.count("Page.captureScreenshot") == 3
+    session.refuses = ["Unable to capture screenshot"] * 99
+    with pytest.raises(TimeoutError):
+        await cast.capture(0.1)
+    session.refuses = ["Target closed"]
+    with pytest.raises(Error, match="Target closed"):
+        await cast.capture(1.0)
 
 
 async def test_an_older_frame_that_arrives_later_is_left_out(background: Background) -> None:

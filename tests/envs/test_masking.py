@@ -10,7 +10,7 @@ import pytest
 from foveate.actions.errors import UnsupportedAction
 from foveate.actions.geometry import Frame, PixelBox
 from foveate.actions.limits import Limits, Secret
-from foveate.envs.capture import decode
+from foveate.envs.capture import decode, screenshot
 from foveate.envs.chromium import Chromium, LaunchOptions
 from foveate.envs.elements import Elements
 from foveate.envs.masking import SecretFields, blank, fill
@@ -73,8 +73,8 @@ class Seen:
         await self.page.keyboard.type(await self.fields.text_for(text))
 
     async def picture(self) -> tuple[Any, tuple[PixelBox, ...]]:
-        answer = await self.session.send("Page.captureScreenshot", {"format": "png"})
-        image = decode(base64.b64decode(answer["data"]))
+        encoded = await screenshot(self.session, 10.0)
+        image = decode(base64.b64decode(encoded))
         frame = Frame(width=image.shape[1], height=image.shape[0], extent=(400.0, 300.0))
         boxes = await self.fields.boxes(frame)
         return blank(image, boxes), boxes

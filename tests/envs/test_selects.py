@@ -10,7 +10,7 @@ import pytest
 from foveate.actions.errors import UnsupportedAction
 from foveate.actions.geometry import Frame, Point
 from foveate.actions.schema import Key, SelectOption
-from foveate.envs.capture import decode
+from foveate.envs.capture import decode, screenshot
 from foveate.envs.chromium import Chromium, LaunchOptions
 from foveate.envs.elements import Elements
 from foveate.envs.option_list import OptionList, Row
@@ -83,8 +83,8 @@ class Seen:
         return await self.selects.look()
 
     async def picture(self) -> Any:
-        answer = await self.session.send("Page.captureScreenshot", {"format": "png"})
-        return decode(base64.b64decode(answer["data"]))
+        encoded = await screenshot(self.session, 10.0)
+        return decode(base64.b64decode(encoded))
 
     async def pick(self, row: int) -> SelectOption | None:
         picture = await self.picture()

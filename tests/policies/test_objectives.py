@@ -102,6 +102,34 @@ def test_what_is_read_out_is_looked_for_character_by_character() -> None:
     assert lay_out(one.questions[2], twice, 4).pointers == {}
 
 
+def test_a_word_asked_for_by_its_place_is_looked_for_there_however_often_it_is_written() -> None:
+    one, tokenizer = screen(), build_tokenizer()
+    twice = replace(one, texts=(*one.texts, written("also 42", 0.1, 0.4)))
+    reads = twice.texts[3].glyphs[-2:]
+    asked = replace(one.questions[2], task="Which word stands at 0.38 0.40?", reads=reads)
+    laid = lay_out(asked, twice, 4)
+    cells = [cell_of(glyph.x, glyph.y, 4) for glyph in reads]
+    assert [(tokenizer.decode([laid.ids[at]]), cell) for at, cell in laid.aligned.items()] == [
+        ("0.40", cell_of(0.375, 0.4, 4))
+    ]
+    said = [(tokenizer.decode([laid.ids[at + 1]]), cell) for at, (cell,) in sorted(laid.pointers.items())]
+    assert said == list(zip("42", cells, strict=True))
+    assert varied(random.Random(0), replace(twice, questions=(asked,))).questions[0].reads == ()
+
+
+def test_questions_that_find_no_room_are_left_out_and_every_batch_is_as_long() -> None:
+    one = screen()
+    sizes = [len(lay_out(question, one, 4).ids) for question in one.questions]
+    assert sizes[1] > sizes[2]
+    for room, kept in ((sum(sizes), 3), (sizes[0] + sizes[2], 2), (sizes[0], 1), (1, 1)):
+        batch = pack([one, replace(one, questions=())], TOY, room=room)
+        assert batch.answered() == kept
+        assert batch.ids.shape[1] == len(prefix_ids(16)) + max(room, sizes[0])
+        whole = pack([replace(one, questions=(one.questions[0], *one.questions[2:][: kept - 1]))], TOY)
+        if kept < 3:
+            assert batch.ids[0, : whole.ids.shape[1]].tolist() == whole.ids[0].tolist()
+
+
 def test_patches_say_their_characters_and_what_to_press() -> None:
     batch = pack([screen()], TOY)
     patch = cell_of(0.2, 0.2, 8)
