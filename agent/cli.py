@@ -81,6 +81,8 @@ class ThinkName(StrEnum):
     """What ``--think`` takes."""
 
     NEVER = "never"
+    ON_DEMAND = "on-demand"
+    ALWAYS = "always"
 
 
 class ConfirmName(StrEnum):
@@ -102,6 +104,7 @@ class RunOptions:
     model: str
     engine: str
     device: DeviceName | None
+    think: ThinkName
     tiles: int | None
     flash: FlashName
     headed: bool
@@ -130,7 +133,7 @@ def _internvl(options: RunOptions, _: str) -> Policy:
     return InternVLPolicy(
         options.model,
         engine=options.engine,
-        look=Look(max_tiles=options.tiles, thinking=False),
+        look=Look(max_tiles=options.tiles, thinking=options.think is ThinkName.ALWAYS),
         device="auto" if options.device is None else options.device.value,
         flash={FlashName.ON: True, FlashName.OFF: False}.get(options.flash),
     )
@@ -190,7 +193,9 @@ def run(
     device: Annotated[
         DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
     ] = None,
-    think: Annotated[ThinkName, typer.Option(help="When the model thinks before it answers.")] = ThinkName.NEVER,
+    think: Annotated[
+        ThinkName, typer.Option(help="When the model thinks before it answers; on demand is where it is stuck.")
+    ] = ThinkName.NEVER,
     tiles: Annotated[
         int | None, typer.Option(min=1, max=40, help="Most tiles a picture; by default the model's.")
     ] = None,
@@ -222,7 +227,7 @@ def run(
         raise UsageError("--record and --no-record exclude each other: leave one out")
     check_engine(engine)
     options = RunOptions(
-        url, parse_viewport(viewport), verify, policy, model, engine, device, tiles, flash, headed, browser,
+        url, parse_viewport(viewport), verify, policy, model, engine, device, think, tiles, flash, headed, browser,
         limits_of(url, allow or [], file or []),
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
@@ -356,12 +361,17 @@ def policy_named(name: str, options: RunOptions) -> Policy:
         UsageError: If there is no such policy, or its file is wrong.
     """
     from foveate.policies.retry import RetryPolicy
+    from foveate.policies.thinking import ThinkWhenStuck
 
     kind, _, file = name.partition(":")
     if kind not in POLICIES or (file and kind != "scripted"):
         raise UsageError(f"--policy {name}: choose internvl, scripted:FILE or human")
     policy = POLICIES[kind](options, file)
-    return RetryPolicy(policy) if kind == "internvl" else policy
+    if kind != "internvl":
+        if options.think is not ThinkName.NEVER:
+            raise UsageError(f"--think {options.think}: --policy {kind} asks no model that could think: leave one out")
+        return policy
+    return RetryPolicy(ThinkWhenStuck(policy) if options.think is ThinkName.ON_DEMAND else policy)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -53,7 +53,7 @@ class RecordedStep(BaseModel):
         thought: The model's reasoning.
         operation: A sentence for the history.
         raw: The model's whole text.
-        attempts: Raw texts that could not be used and were asked again.
+        attempts: Raw texts that were not taken: asked again, for they could not be used, or outvoted.
         actions: The actions as data, ``kind`` first.
         points: One an action, see Places.
         verdict: allow, confirmed, declined, refused or skipped.

@@ -238,7 +238,7 @@ def _told(step: RecordedStep, longest: float) -> str:
         opened = "" if step.actions else " open"
         parts.append(f"<details{opened}><summary>Model's text</summary><pre>{escape(_cut(step.raw))}</pre></details>")
     for number, text in enumerate(step.attempts, start=1):
-        parts.append(f"<details><summary>Unusable answer {number}</summary><pre>{escape(_cut(text))}</pre></details>")
+        parts.append(f"<details><summary>Answer not taken {number}</summary><pre>{escape(_cut(text))}</pre></details>")
     return "".join(parts)
 
 

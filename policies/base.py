@@ -101,7 +101,7 @@ class Decision:
         operation: A sentence for the history.
         raw: The model's whole text.
         usage: What it cost.
-        attempts: Raw texts of earlier answers that could not be used and were asked again.
+        attempts: Raw texts of answers that were not taken: asked again, for they could not be used, or outvoted.
         written: One a action: the numbers of its place as the model wrote them; empty where no text was parsed.
         completion: Token ids, where the engine gives them.
     """
@@ -167,10 +167,12 @@ class Policy(Protocol):
     Attributes:
         images_kept: In how many of the last Turns the loop leaves the pixels.
         preferred_viewport: The screen size that it sees best; None has no preference.
+        can_think: Whether a Look can ask it to think; known once it is open.
     """
 
     images_kept: int = 0
     preferred_viewport: Viewport | None = None
+    can_think: bool = False
 
     @property
     def opened(self) -> bool:

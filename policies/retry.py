@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from foveate.actions.errors import OutOfFrame, ParseError
-from foveate.envs.base import CameraObservation, Observation, Resource
+from foveate.envs.base import CameraObservation, Observation
 from foveate.policies.base import Decision, Look, Policy, Turn, Usage
+from foveate.policies.wrapping import PolicyWrapper
 
 
-class RetryPolicy(Resource, Policy):
+class RetryPolicy(PolicyWrapper):
     """Asks its policy again where the answer was no action, and tells it why.
 
     The question is put again with one more Turn in the history that it passes on: the unusable Decision, with what
@@ -24,29 +25,8 @@ class RetryPolicy(Resource, Policy):
     def __init__(self, policy: Policy, attempts: int = 1) -> None:
         if attempts < 0:
             raise ValueError(f"attempts is 0 or more, not {attempts}")
-        self.policy = policy
+        super().__init__(policy)
         self.attempts = attempts
-        self._owns = False
-        self._mirror()
-
-    def _mirror(self) -> None:
-        self.images_kept = self.policy.images_kept
-        self.preferred_viewport = self.policy.preferred_viewport
-
-    async def _open(self) -> None:
-        self._owns = not self.policy.opened
-        if self._owns:
-            await self.policy.open()
-        self._mirror()  # a policy may learn its viewport from the checkpoint that it opens
-
-    async def _close(self) -> None:
-        if self._owns:
-            await self.policy.close()
-
-    async def reset(self, task: str, *, seed: int | None = None, action_kinds: frozenset[str] | None = None) -> None:
-        """Begin an episode; see ``Policy.reset``."""
-        self.require_open()
-        await self.policy.reset(task, seed=seed, action_kinds=action_kinds)
 
     async def act(self, observation: Observation, history: tuple[Turn, ...], look: Look | None = None) -> Decision:
         """Decide, asking again where needed.

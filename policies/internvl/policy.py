@@ -68,6 +68,7 @@ class InternVLPolicy(Resource, Policy):
     def _use(self, profile: ModelProfile | None) -> None:
         self.profile = profile if profile is not None else INTERNVL3_5
         self.preferred_viewport = self.profile.viewport
+        self.can_think = self.profile.can_think
         if profile is not None and self.look.thinking and not profile.can_think:
             raise UsageError(f"the model profile {profile.name!r} cannot think: leave thinking off")
 

@@ -7,13 +7,13 @@ from foveate.actions.errors import UsageError
 from foveate.actions.geometry import Convention
 from foveate.envs.base import Viewport
 from foveate.policies.internvl.profile import ModelProfile, TileBudget
-from foveate.policies.internvl.prompts import system_prompt, user_prompt
+from foveate.policies.internvl.prompts import thinking_system_prompt, user_prompt
 from foveate.policies.internvl.short_prompts import PREFILL, short_system_prompt, short_user_prompt
 
 INTERNVL3_5 = ModelProfile(
     name="internvl3_5",
     convention=Convention.UNIT,
-    system=system_prompt,
+    system=thinking_system_prompt,
     user=user_prompt,
 )
 """InternVL3.5 at every size, asked in ScaleCUA's form; its InternVL-based agents write 0..1 with four decimals."""

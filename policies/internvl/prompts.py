@@ -36,6 +36,18 @@ _ENCLOSED: dict[AnswerForm, str] = {
         "<operation></operation> and <action></action> tags, respectively."
     ),
 }
+_THINK = """\
+You are an AI assistant that rigorously follows this response protocol:
+
+1. First, conduct a detailed analysis of the question. Consider different angles, potential solutions, and reason \
+through the problem step-by-step. Enclose this entire thinking process within <think> and </think> tags.
+
+2. After the thinking section, provide a clear, concise, and direct answer to the user's question. Separate the answer \
+from the think section with a newline.
+
+Ensure that the thinking process is thorough but remains focused on the query. The final answer should be standalone \
+and not reference the thinking section."""
+
 _SYSTEM = """\
 You are an autonomous {agent} agent operating on the **{platform}** platform. Your primary function is to analyze \
 {views} and perform appropriate {kind} actions to complete assigned tasks.
@@ -94,6 +106,15 @@ def system_prompt(platform: Platform, kinds: frozenset[str] = KINDS, answer: Ans
         output="".join(_OUTPUT[form] for form in forms[forms.index(answer) :]),
         enclosed=_ENCLOSED[answer],
     )
+
+
+def thinking_system_prompt(platform: Platform, kinds: frozenset[str] = KINDS, answer: AnswerForm = "operation") -> str:
+    """Write ScaleCUA's system message, where a thought is asked for behind the words that InternVL3.5 thinks upon.
+
+    Source: OpenGVLab/InternVL, internvl_chat, R1_SYSTEM_PROMPT.
+    """
+    text = system_prompt(platform, kinds, answer)
+    return f"{_THINK}\n\n{text}" if answer == "thought" else text
 
 
 def user_prompt(task: str, operations: str, notes: tuple[str, ...] = ()) -> str:

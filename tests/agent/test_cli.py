@@ -95,7 +95,9 @@ def marked(tmp_path: Path) -> Iterator[dict[str, str]]:
         (["--record", "used"], "used is not empty"),
         (["--record", "new", "--no-record"], "exclude each other"),
         (["--engine", "vllm"], "vllm"),
-        (["--think", "always"], "always"),
+        (["--think", "always"], "--think always: --policy scripted asks no model"),
+        (["--think", "sometimes"], "sometimes"),
+        (["--policy", "internvl", "--think", "always"], "'tiny' cannot think"),
     ],
 )
 def test_wrong_usage_is_one_line_one_object_and_exit_code_2(tmp_path: Path, args: list[str], told: str) -> None:

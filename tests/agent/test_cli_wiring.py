@@ -9,21 +9,23 @@ from pathlib import Path
 import pytest
 
 from foveate.actions.guard import Limits
-from foveate.agent.cli import DeviceName, FlashName, RunOptions, policy_named
+from foveate.agent.cli import DeviceName, FlashName, RunOptions, ThinkName, policy_named
 from foveate.agent.ending import CODES
 from foveate.agent.record import read_record
 from foveate.policies.internvl import InternVLPolicy
 from foveate.policies.retry import RetryPolicy
 from foveate.policies.scripted import ScriptedPolicy
+from foveate.policies.thinking import ThinkWhenStuck
 
 COMMAND = str(Path(sys.executable).with_name("foveate"))
 
 
-def options(policy: str) -> RunOptions:
-    engine, device = "auto", DeviceName("cpu")
+def options(policy: str, *, model: str = "tiny", think: ThinkName = ThinkName.NEVER) -> RunOptions:
     return RunOptions(
-        "https://example.org", None, None, policy, "tiny", engine, device, None, FlashName.AUTO, False, None, Limits()
-    )
+        url="https://example.org", viewport=None, verify=None, policy=policy, model=model, engine="auto",
+        device=DeviceName("cpu"), think=think, tiles=None, flash=FlashName.AUTO, headed=False, browser=None,
+        limits=Limits(),
+    )  # fmt: skip
 
 
 def test_a_models_policy_asks_once_more_and_a_script_is_taken_at_its_word(tmp_path: Path) -> None:
@@ -34,6 +36,16 @@ def test_a_models_policy_asks_once_more_and_a_script_is_taken_at_its_word(tmp_pa
     (tmp_path / "answers.json").write_text('["<action>stop()</action>"]')
     name = f"scripted:{tmp_path / 'answers.json'}"
     assert isinstance(policy_named(name, options(name)), ScriptedPolicy)
+
+
+def test_a_model_thinks_always_or_where_it_is_stuck() -> None:
+    always = policy_named("internvl", options("internvl", model="some/model", think=ThinkName.ALWAYS))
+    assert isinstance(always, RetryPolicy) and isinstance(always.policy, InternVLPolicy)
+    assert always.policy.look.thinking is True
+    on_demand = policy_named("internvl", options("internvl", model="some/model", think=ThinkName.ON_DEMAND))
+    assert isinstance(on_demand, RetryPolicy) and isinstance(on_demand.policy, ThinkWhenStuck)
+    assert isinstance(on_demand.policy.policy, InternVLPolicy)
+    assert not on_demand.policy.policy.look.thinking
 
 
 @pytest.mark.torch
