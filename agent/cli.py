@@ -107,6 +107,7 @@ class RunOptions:
     think: ThinkName
     tiles: int | None
     flash: FlashName
+    grammar: bool
     headed: bool
     browser: str | None
     limits: Limits
@@ -136,6 +137,7 @@ def _internvl(options: RunOptions, _: str) -> Policy:
         look=Look(max_tiles=options.tiles, thinking=options.think is ThinkName.ALWAYS),
         device="auto" if options.device is None else options.device.value,
         flash={FlashName.ON: True, FlashName.OFF: False}.get(options.flash),
+        grammar=options.grammar,
     )
 
 
@@ -202,6 +204,9 @@ def run(
     flash: Annotated[
         FlashName, typer.Option(help="Let the model's router compress tiles; auto is as the checkpoint says.")
     ] = FlashName.AUTO,
+    grammar: Annotated[
+        bool, typer.Option("--grammar", help="Let the model say nothing but an action that is offered here.")
+    ] = False,
     max_steps: Annotated[int, typer.Option(min=1, help="Steps after which the episode ends.")] = 50,
     timeout_s: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds after which the episode ends; no limit by default.")
@@ -227,7 +232,8 @@ def run(
         raise UsageError("--record and --no-record exclude each other: leave one out")
     check_engine(engine)
     options = RunOptions(
-        url, parse_viewport(viewport), verify, policy, model, engine, device, think, tiles, flash, headed, browser,
+        url, parse_viewport(viewport), verify, policy, model, engine, device, think, tiles, flash, grammar, headed,
+        browser,
         limits_of(url, allow or [], file or []),
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
@@ -368,8 +374,12 @@ def policy_named(name: str, options: RunOptions) -> Policy:
         raise UsageError(f"--policy {name}: choose internvl, scripted:FILE or human")
     policy = POLICIES[kind](options, file)
     if kind != "internvl":
-        if options.think is not ThinkName.NEVER:
-            raise UsageError(f"--think {options.think}: --policy {kind} asks no model that could think: leave one out")
+        for flag, asked in (
+            (f"--think {options.think}", options.think is not ThinkName.NEVER),
+            ("--grammar", options.grammar),
+        ):
+            if asked:
+                raise UsageError(f"{flag}: --policy {kind} asks no model that could heed it: leave one of them out")
         return policy
     return RetryPolicy(ThinkWhenStuck(policy) if options.think is ThinkName.ON_DEMAND else policy)
 

@@ -57,6 +57,7 @@ class Usage:
         cached: Prompt tokens that were not computed again.
         output: Generated tokens.
         timing_ms: Milliseconds of ``tile``, ``encode``, ``prefill``, ``decode``, ``parse``.
+        forced: Generated tokens that a grammar left no choice about, and that were not decoded one by one.
     """
 
     prompt: int = 0
@@ -64,6 +65,7 @@ class Usage:
     cached: int = 0
     output: int = 0
     timing_ms: Mapping[str, float] = field(default_factory=dict)
+    forced: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         names = (*self.timing_ms, *(name for name in other.timing_ms if name not in self.timing_ms))
@@ -73,6 +75,7 @@ class Usage:
             self.cached + other.cached,
             self.output + other.output,
             {name: self.timing_ms.get(name, 0.0) + other.timing_ms.get(name, 0.0) for name in names},
+            self.forced + other.forced,
         )
 
 

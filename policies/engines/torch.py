@@ -29,19 +29,23 @@ class TorchEngine(Resource, Engine):
         model: ``tiny``, a checkpoint's folder, or a hub id.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU), ``float32``, ``bfloat16`` or ``float16``.
+        jump_forward: Do not decode token by token what a grammar leaves no choice about.
 
     Attributes:
         checkpoint: What was loaded; None while it is closed.
     """
 
-    capabilities: frozenset[Capability] = frozenset({"encode", "score", "logprobs"})
+    capabilities: frozenset[Capability] = frozenset({"encode", "score", "grammar", "logprobs"})
 
-    def __init__(self, model: str | Path = "tiny", *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self, model: str | Path = "tiny", *, device: str = "auto", dtype: str = "auto", jump_forward: bool = True
+    ) -> None:
         self.name = str(model)
         self.checkpoint: checkpoints.Checkpoint | None = None
         self._model_path = model
         self._device = device
         self._dtype = dtype
+        self._jump_forward = jump_forward
         self._thread: ThreadPoolExecutor | None = None
         self._turn: asyncio.Lock | None = None
         self._loaded: TorchModel | None = None
@@ -72,19 +76,20 @@ class TorchEngine(Resource, Engine):
             from foveate.policies.engines.torch_model import TorchModel
         except ImportError as exc:
             raise MissingDependency("TorchEngine", f"pip install 'foveate[torch]' ({exc})") from exc
-        return TorchModel(checkpoint, device=self._device, dtype=self._dtype)
+        return TorchModel(checkpoint, device=self._device, dtype=self._dtype, jump_forward=self._jump_forward)
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request token by token; closing the stream aborts it before it returns.
 
-        A Delta comes with every token. ``logprobs`` are those of the model itself, whatever the temperature. An answer
-        that reaches the end of the context ends with ``length``.
+        A Delta comes with every token, or with all that a grammar leaves no choice about. ``logprobs`` are those of
+        the model itself, whatever temperature and grammar; 0 for what was not drawn. An answer that reaches the end of
+        the context ends with ``length``.
 
         Raises:
+            MissingDependency: If there is a grammar and xgrammar is not installed.
             ModelUnavailable: If the prompt exceeds the context, or the request asks for what this engine cannot do.
         """
         model, turn = self._ready()
-        _refuse(request)
         async with turn:
             loop = asyncio.get_running_loop()
             ready: asyncio.Queue[Delta | None] = asyncio.Queue()
@@ -119,10 +124,11 @@ class TorchEngine(Resource, Engine):
         """Give the natural log-probability that the answer (after the prefill) begins with each choice.
 
         Raises:
-            ModelUnavailable: If the prompt with a choice exceeds the context.
+            ModelUnavailable: If the prompt with a choice exceeds the context, or the request has a grammar.
         """
         model, turn = self._ready()
-        _refuse(request)
+        if request.grammar is not None:
+            raise ModelUnavailable("TorchEngine scores choices without a grammar: leave it out of the request")
         async with turn:
             model.cancelled.clear()
             return await self._in_thread(lambda: model.score(request, choices), model)
@@ -175,9 +181,3 @@ async def _finished(work: "asyncio.Future[T]") -> None:
         work.exception()  # it has been told where it was awaited; not twice
     if cancelled is not None:
         raise cancelled
-
-
-def _refuse(request: Request) -> None:
-    """Refuse what this engine cannot do, rather than leave it out."""
-    if request.grammar is not None:
-        raise ModelUnavailable("TorchEngine cannot keep to a grammar: leave it out of the request")

@@ -17,6 +17,7 @@ from torch import Tensor
 from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.policies.base import Sampling, Usage
 from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.constraint import Constraint, Constraints
 from foveate.policies.engines.streaming import Aborted, TextStream
 from foveate.policies.engines.torch_loading import (
     device_named,
@@ -58,17 +59,22 @@ class TorchModel:
         checkpoint: Where and what it is.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU), ``float32``, ``bfloat16`` or ``float16``.
+        jump_forward: Do not decode what a grammar leaves no choice about.
 
     Raises:
         ModelUnavailable: If the device cannot be had or is too small.
         CheckpointError: If tensors are missing or left over, or the tokenizer does not fit.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto", jump_forward: bool = True
+    ) -> None:
         self.checkpoint = checkpoint
         self.device = device_named(device)
         self.dtype = dtype_named(dtype, self.device)
         self.cancelled = threading.Event()
+        self.jump_forward = jump_forward
+        self._grammars: Constraints | None = None
         with quiet(), enough_memory(self.device):
             self.tokenizer = load_tokenizer(checkpoint)
             self.model = load_model(checkpoint, self.dtype).to(self.device).eval()
@@ -217,11 +223,24 @@ class TorchModel:
             start = time.perf_counter()
             text = TextStream(self._decode, request.stop)
             draw = _drawer(request.sampling)
+            bound = None if request.grammar is None else self._constraints().begin(request.grammar)
             most = min(request.max_new_tokens, self.checkpoint.context - len(prompt.ids))
             finish: FinishReason = "length"
-            count, logits = 0, state.logits
+            count, forced, logits = 0, 0, state.logits
+            said: list[int] = []  # not fed to the model yet
             while count < most:
-                token, logprob = draw(logits)
+                jumped = self._jumped(bound, text, most - count)
+                if jumped is not None:
+                    count, forced = count + len(jumped.token_ids), forced + len(jumped.token_ids)
+                    said += jumped.token_ids
+                    yield jumped
+                    if text.stopped:
+                        finish = "stop"
+                        break
+                    continue
+                if said:
+                    logits, said = self._next(said, state.cache), []
+                token, logprob = draw(logits, None if bound is None else bound.allowed().to(logits.device))
                 count += 1
                 ended = token in self.ends
                 piece = "" if ended else text.push(token)
@@ -229,14 +248,34 @@ class TorchModel:
                 if ended or text.stopped:
                     finish = "stop"
                     break
-                if count < most:
-                    logits = self._next(token, state.cache)
+                if bound is not None:
+                    bound.accept(token)
+                said.append(token)
             timing = {**state.timing_ms, "decode": (time.perf_counter() - start) * 1000}
-            usage = Usage(len(prompt.ids), prompt.visual, 0, count, timing)
+            usage = Usage(len(prompt.ids), prompt.visual, 0, count, timing, forced=forced)
             yield Delta(text=text.flush(), finish=finish, usage=usage, prompt_ids=tuple(prompt.ids))
 
-    def _next(self, token: int, cache: Any) -> Tensor:
-        ids = torch.tensor([[token]], device=self.device)
+    def _constraints(self) -> Constraints:
+        if self._grammars is None:
+            rows = int(self.model.get_output_embeddings().out_features)
+            self._grammars = Constraints(self.tokenizer, rows, sorted(self.ends))
+        return self._grammars
+
+    def _jumped(self, bound: Constraint | None, text: TextStream, most: int) -> Delta | None:
+        """Say what the grammar leaves no choice about, up to the end of the answer."""
+        if bound is None or not self.jump_forward:
+            return None
+        ids: list[int] = []
+        pieces: list[str] = []
+        for token in bound.forced(most):
+            ids.append(token)
+            pieces.append(text.push(token))
+            if text.stopped:
+                break
+        return Delta("".join(pieces), tuple(ids), (0.0,) * len(ids)) if ids else None
+
+    def _next(self, said: Sequence[int], cache: Any) -> Tensor:
+        ids = torch.tensor([list(said)], device=self.device)
         out = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits: Tensor = out.logits[0, -1]
         return logits
@@ -284,8 +323,8 @@ class _Prefilled:
     timing_ms: dict[str, float]
 
 
-def _drawer(sampling: Sampling) -> Callable[[Tensor], tuple[int, float]]:
-    """Give what draws a token from logits, with the token's log-probability under the model itself."""
+def _drawer(sampling: Sampling) -> Callable[[Tensor, Tensor | None], tuple[int, float]]:
+    """Give what draws one of the allowed tokens from logits, with its log-probability under the model itself."""
     if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
         raise ModelUnavailable(
             f"sampling needs temperature >= 0 and 0 < top_p <= 1, not {sampling.temperature} and {sampling.top_p}"
@@ -296,12 +335,13 @@ def _drawer(sampling: Sampling) -> Callable[[Tensor], tuple[int, float]]:
     else:
         generator.manual_seed(sampling.seed % 2**63)
 
-    def draw(logits: Tensor) -> tuple[int, float]:
+    def draw(logits: Tensor, allowed: Tensor | None = None) -> tuple[int, float]:
         logits = logits.float()
+        choices = logits if allowed is None else logits.masked_fill(~allowed, float("-inf"))
         if sampling.temperature == 0:
-            token = int(logits.argmax())
+            token = int(choices.argmax())
         else:
-            shares, order = torch.softmax(logits / sampling.temperature, -1).sort(descending=True)
+            shares, order = torch.softmax(choices / sampling.temperature, -1).sort(descending=True)
             sums = shares.cumsum(-1)
             kept = int((sums - shares < sampling.top_p).sum())
             mark = float(torch.rand((), generator=generator)) * float(sums[kept - 1])

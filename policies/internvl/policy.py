@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from foveate.actions.errors import ModelUnavailable, OutOfFrame, ParseError, ResetNeeded, UsageError
+from foveate.actions.grammar import answer_pattern
 from foveate.actions.schema import KINDS
 from foveate.envs.base import Observation, Resource
 from foveate.policies.answers import decide
 from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
 from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import SERVER, check_engine, engine_named
+from foveate.policies.engines.names import LLAMACPP, SERVER, check_engine, engine_named
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.internvl.profile import ModelProfile
 from foveate.policies.internvl.profiles import INTERNVL3_5, PROFILES, profile_named
@@ -26,13 +27,15 @@ class InternVLPolicy(Resource, Policy):
     unless a Look says otherwise.
 
     Args:
-        model: ``tiny`` (bundled), a checkpoint's folder, or a hub id.
+        model: ``tiny`` (bundled), a checkpoint's folder, or a hub id; a GGUF file or its folder for llama.cpp.
         engine: An engine's name (opened and closed with this policy), or an Engine that is open already; it may be
             shared, and stays open.
         profile: How to talk to the model, or the name of one; None is what the checkpoint names, else InternVL3.5's.
         look: The default of what may vary per step.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for an engine that is given by name.
         flash: Let a router compress tiles (ViR); None is what the checkpoint says.
+        grammar: Let the model say nothing but an answer of the canonical form, with one action of those offered; a
+            thought before it stays free.
 
     Raises:
         UsageError: If there is no such engine or profile, or the profile's model cannot think though ``look`` asks.
@@ -47,6 +50,7 @@ class InternVLPolicy(Resource, Policy):
         look: Look | None = None,
         device: str = "auto",
         flash: bool | None = None,
+        grammar: bool = False,
     ) -> None:
         if isinstance(engine, str):
             check_engine(engine)
@@ -57,11 +61,12 @@ class InternVLPolicy(Resource, Policy):
         self._engine: Engine | None = None if isinstance(engine, str) else engine
         self._device = device
         self._flash = flash
+        self._grammar = grammar
         self._told = profile is not None
         self._task: str | None = None
         self._seed: int | None = None
         self._kinds = KINDS
-        self._serves = isinstance(engine, str) and engine.startswith(SERVER)
+        self._serves = isinstance(engine, str) and (engine == LLAMACPP or engine.startswith(SERVER))
         known = None if self._serves else PROFILES.get(str(model))
         self._use(profile_named(profile) if isinstance(profile, str) else profile or known)
 
@@ -79,6 +84,7 @@ class InternVLPolicy(Resource, Policy):
                     f"the {type(self._engine).__name__} given to InternVLPolicy is not open: open it first, it stays "
                     "open after the policy"
                 )
+            self._check_grammar(self._engine)
             return
         if not self._told and not self._serves and self.model not in PROFILES:
             self._use(await asyncio.to_thread(_named_by, self._model_path))
@@ -90,11 +96,20 @@ class InternVLPolicy(Resource, Policy):
                 f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. Take one whose "
                 "name ends in -Flash, or leave flash out"
             )
+        try:
+            self._check_grammar(engine)
+        except ModelUnavailable:
+            await engine.close()
+            raise
         self._engine = engine
         if self._serves:
             self.model = str(getattr(engine, "served", self.model))
             if not self._told:
-                self._use(PROFILES.get(self.model))
+                self._use(PROFILES.get(str(getattr(engine, "profile", None) or self.model)))
+
+    def _check_grammar(self, engine: Engine) -> None:
+        if self._grammar and "grammar" not in engine.capabilities:
+            raise ModelUnavailable(f"{type(engine).__name__} cannot keep to a grammar here: leave the grammar out")
 
     async def _close(self) -> None:
         self._task = None
@@ -149,15 +164,24 @@ class InternVLPolicy(Resource, Policy):
         system = profile.system(platform_of(self._kinds), self._kinds, "thought" if thinking else profile.answer)
         user = profile.user(self._task or "", operations, last_notes(history))
         picture = ImagePart(observation.image, look.max_tiles or profile.tiles.of(observation))
+        prefill = profile.think_prefill if thinking else profile.plain_prefill
         return Request(
             messages=(Message("system", (TextPart(system),)), Message("user", (picture, TextPart(user)))),
-            prefill=profile.think_prefill if thinking else profile.plain_prefill,
+            prefill=prefill,
+            grammar=self._pattern(observation, thinking, prefill) if self._grammar else None,
             stop=profile.stop,
             sampling=self._sampling(look, thinking, len(history)),
             max_new_tokens=profile.thinking_max_new_tokens if thinking else profile.max_new_tokens,
             visual_tokens=look.visual_tokens,
             flash=self._flash,
         )
+
+    def _pattern(self, observation: Observation, thinking: bool, prefill: str) -> str:
+        operation = thinking or self.profile.answer != "action"
+        return answer_pattern(
+            self._kinds, self.profile.convention, observation.frame, operation=operation, thought=thinking,
+            begun=prefill,
+        )  # fmt: skip
 
     def _sampling(self, look: Look, thinking: bool, step: int) -> Sampling:
         """Choose how tokens are drawn; the episode's seed gives every step (and every repeated question) its own."""

@@ -96,6 +96,7 @@ def marked(tmp_path: Path) -> Iterator[dict[str, str]]:
         (["--record", "new", "--no-record"], "exclude each other"),
         (["--engine", "vllm"], "vllm"),
         (["--think", "always"], "--think always: --policy scripted asks no model"),
+        (["--grammar"], "--grammar: --policy scripted asks no model"),
         (["--think", "sometimes"], "sometimes"),
         (["--policy", "internvl", "--think", "always"], "'tiny' cannot think"),
     ],

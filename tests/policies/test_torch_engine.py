@@ -267,7 +267,7 @@ async def test_requests_at_the_same_time_are_served_one_after_the_other(engine: 
     assert [ids_of(task.result()) for task in tasks] == [alone] * 3
 
 
-@pytest.mark.parametrize("asked", [{"grammar": "a+"}, {"flash": True}, {"visual_tokens": 64}])
+@pytest.mark.parametrize("asked", [{"flash": True}, {"visual_tokens": 64}])
 async def test_what_the_engine_cannot_do_is_refused(engine: TorchEngine, asked: dict[str, Any]) -> None:
     with pytest.raises(ModelUnavailable, match="cannot"):
         await collected(engine, request(**asked))
