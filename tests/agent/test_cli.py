@@ -132,7 +132,7 @@ def test_help_and_version_are_short_and_list_only_what_is_built(tmp_path: Path) 
     for name in ("compare", "serve", "mcp", "robot"):
         assert f"\n  {name} " not in help_text.stdout
     run_help = foveate("run", "--help", cwd=tmp_path).stdout
-    for unbuilt in ("desktop", "indoor", "oracle", "lmdeploy", "on-demand"):
+    for unbuilt in ("desktop", "indoor", "oracle", "lmdeploy"):
         assert unbuilt not in run_help
     for_programs = foveate("run", "--help", "--json", cwd=tmp_path)
     assert (for_programs.returncode, json.loads(for_programs.stdout)["status"]) == (0, "success")
