@@ -1,7 +1,7 @@
 # demo and test do all the set-up themselves; see README.md.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix types figures train-tiny setup-run setup-dev
+.PHONY: help demo test check fix types figures train-tiny lmdeploy-env setup-run setup-dev
 
 PY ?= .venv/bin/python
 # of train-tiny: where it works, what it is told, where (cpu or cuda; a GPU where there is one), what it makes first
@@ -53,3 +53,6 @@ train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data fir
 	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION)
 	@$(PY) -m foveate.agent.start train sft --config $(CONFIG) --work $(WORK) $(if $(DEVICE),--device $(DEVICE)) \
 		$$(test -e $(WORK)/state.pt && echo --resume)
+
+lmdeploy-env: ## Set up LMDeploy in .venv-lmdeploy, an environment of its own; on a CPU, enough for the parity tests
+	@.ci/lmdeploy-env
