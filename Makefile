@@ -1,7 +1,7 @@
 # demo and test do all the set-up themselves; see README.md.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix types figures train-tiny lmdeploy-env setup-run setup-dev
+.PHONY: help demo test check fix types figures train-tiny lmdeploy-env test-gpu bench-gpu setup-run setup-dev
 
 PY ?= .venv/bin/python
 # of train-tiny: where it works, what it is told, where (cpu or cuda; a GPU where there is one), what it makes first
@@ -53,6 +53,12 @@ train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data fir
 	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION)
 	@$(PY) -m foveate.agent.start train sft --config $(CONFIG) --work $(WORK) $(if $(DEVICE),--device $(DEVICE)) \
 		$$(test -e $(WORK)/state.pt && echo --resume)
+
+test-gpu: setup-dev ## Run the tests that need a CUDA GPU
+	@$(PY) -m pytest -m gpu
+
+bench-gpu: setup-dev ## Measure the torch engine on a CUDA GPU: shapes of 1B and 8B with random weights, base and Flash
+	@.venv/bin/foveate bench model --model tiny --size 1B --size 8B --flash --tiles 1 --tiles 4 --tiles 12 --device cuda
 
 lmdeploy-env: ## Set up LMDeploy in .venv-lmdeploy, an environment of its own; on a CPU, enough for the parity tests
 	@.ci/lmdeploy-env

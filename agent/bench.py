@@ -13,13 +13,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from foveate.actions.errors import UsageError
 from foveate.actions.schema import Action, Click, TypeText
 from foveate.agent.bench_site import BenchSite
 from foveate.envs.base import Image, Step, Viewport
@@ -116,9 +117,21 @@ def run_loop_bench(
     """
     figures = asyncio.run(_measure(full, browser, say or (lambda line: None)))
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(figures, indent=1) + "\n")
+        write_figures(out, figures)
     return figures
+
+
+def write_figures(out: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures as JSON.
+
+    Raises:
+        UsageError: If they cannot be written there.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"--out {out} cannot be written: {exc.strerror or exc}: give another file") from exc
 
 
 async def _measure(full: bool, browser: str | None, say: Callable[[str], None]) -> dict[str, Any]:

@@ -69,6 +69,14 @@ class LayoutName(StrEnum):
 
     GITHUB = "github"
     TRANSFORMERS = "transformers"
+    GGUF = "gguf"
+
+
+class PrecisionName(StrEnum):
+    """What ``--precision`` takes."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
 
 
 class VerifyName(StrEnum):
@@ -186,11 +194,16 @@ def run(
     ] = None,
     policy: Annotated[str, typer.Option(metavar="internvl|scripted:FILE|human", help="What decides.")] = "internvl",
     model: Annotated[
-        str, typer.Option(metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id.")
+        str,
+        typer.Option(
+            metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id; for llamacpp GGUF."
+        ),
     ] = "tiny",
     engine: Annotated[
         str,
-        typer.Option(metavar="auto|torch|openai:URL", help="What serves the model; a key for URL: FOVEATE_API_KEY."),
+        typer.Option(
+            metavar="auto|torch|llamacpp|openai:URL", help="What serves the model; a key for URL: FOVEATE_API_KEY."
+        ),
     ] = "auto",
     device: Annotated[
         DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
@@ -311,6 +324,40 @@ def loop(
     return Ending(SUCCESS, text=to_json(figures).decode() if out is None else str(out))
 
 
+@bench.command("model")
+def model_(
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model; tiny by default. Repeatable.")
+    ] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(metavar="1B|8B|...", help="A size, made up with random weights. Repeatable.")
+    ] = None,
+    flash: Annotated[bool, typer.Option("--flash", help="Measure the made-up sizes with a router, too.")] = False,
+    tiles: Annotated[list[int] | None, typer.Option(min=1, max=40, help="Most tiles a picture. Repeatable.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Layers of a made-up size; all by default.")] = None,
+    output: Annotated[int, typer.Option(min=1, max=1024, help="Tokens of an answer.")] = 32,
+    rounds: Annotated[int, typer.Option(min=1, help="Requests a row.")] = 5,
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Where to write the figures.")] = None,
+) -> Ending:
+    """Measure what a step of a model costs, beside what this machine could not do it faster than."""
+    from foveate.agent.bench import write_figures
+    from foveate.agent.bench_model import Order, bench_model, to_text
+
+    models = tuple(model or (() if size else ("tiny",)))
+    where = "auto" if device is None else device.value
+    order = Order(
+        models, tuple(size or ()), flash=flash, tiles=tuple(tiles or (1,)), layers=layers, output=output,
+        rounds=rounds, device=where,
+    )  # fmt: skip
+    figures = bench_model(order, lambda line: people.print(line, markup=False, soft_wrap=True))
+    if out is not None:
+        write_figures(out, figures)
+    return Ending(SUCCESS, text=to_text(figures))
+
+
 @app.command()
 def doctor(
     model: Annotated[
@@ -349,14 +396,29 @@ def models(
 def convert(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a new or empty folder.")],
-    to: Annotated[LayoutName, typer.Option(help="The layout to write: GitHub's, or transformers' (-HF).")],
+    to: Annotated[LayoutName, typer.Option(help="What to write: GitHub's layout, transformers' (-HF), GGUF.")],
+    precision: Annotated[
+        PrecisionName | None, typer.Option(help="Of the matrices in GGUF; float32 by default.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> Ending:
-    """Write an InternVL checkpoint in the other layout, its numbers unchanged."""
+    """Write an InternVL checkpoint in the other layout, its numbers unchanged, or a small one as GGUF for llama.cpp."""
+    from foveate.policies.internvl.checkpoint import find
+    from foveate.policies.internvl.converting import Converted
     from foveate.policies.internvl.converting import convert as write
+    from foveate.policies.internvl.gguf_export import Exported, export
 
-    done = write(source, out, to.value, say=lambda line: people.print(line, markup=False, soft_wrap=True))
-    said = {"status": "success", "model": str(done.folder), "layout": done.layout, "tensors": done.tensors}
+    def say(line: str) -> None:
+        people.print(line, markup=False, soft_wrap=True)
+
+    if to is not LayoutName.GGUF and precision is not None:
+        raise UsageError(f"--precision {precision}: --to {to} leaves numbers as they are: leave it out")
+    done: Converted | Exported
+    if to is LayoutName.GGUF:
+        done = export(find(source), out, precision=(precision or PrecisionName.FLOAT32).value, say=say)
+    else:
+        done = write(source, out, "github" if to is LayoutName.GITHUB else "transformers", say=say)
+    said = {"status": "success", "model": str(done.folder), "layout": to.value, "tensors": done.tensors}
     return Ending(SUCCESS, data={**said, "bytes": done.size} if json_ else None, text=str(done.folder))
 
 

@@ -15,7 +15,18 @@ def _torch(model: str, device: str) -> Engine:
     return TorchEngine(model, device=device)
 
 
-ENGINES: Mapping[str, Callable[[str, str], Engine]] = MappingProxyType({"auto": _torch, "torch": _torch})
+def _llamacpp(model: str, device: str) -> Engine:
+    from foveate.policies.engines.llamacpp import LlamaCppEngine
+
+    return LlamaCppEngine(model, device=device)
+
+
+LLAMACPP: Final = "llamacpp"
+"""The engine whose models are GGUF files, not checkpoints."""
+
+ENGINES: Mapping[str, Callable[[str, str], Engine]] = MappingProxyType(
+    {"auto": _torch, "torch": _torch, LLAMACPP: _llamacpp}
+)
 """What makes an engine from a model's name and a device; ``auto`` is the best one for the model."""
 
 SERVER: Final = "openai:"
@@ -50,8 +61,8 @@ def engine_named(name: str, model: str, *, device: str = "auto") -> Engine:
 
     Args:
         name: One of ENGINES, or ``openai:`` with a server's address.
-        model: A bundled model's name, a checkpoint's folder or a hub id; of a server the model it serves, where a
-            bundled one's name stands for its only one.
+        model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder; of a
+            server the model it serves, where a bundled one's name stands for its only one.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import transformers
@@ -214,15 +214,20 @@ class TorchModel:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def generate(self, request: Request) -> Iterator[Delta]:
-        """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set."""
+    def generate(self, request: Request, draw: "Drawer | None" = None) -> Iterator[Delta]:
+        """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set.
+
+        Args:
+            request: What is asked.
+            draw: Draws tokens in place of the request's sampling: benchmarks put words into the model's mouth.
+        """
         with torch.inference_mode(), enough_memory(self.device):
             self.vision.refuse(request)
             prompt = self.prompt(request)
             state = self._prefill(prompt, request)
             start = time.perf_counter()
             text = TextStream(self._decode, request.stop)
-            draw = _drawer(request.sampling)
+            draw = draw or _drawer(request.sampling)
             bound = None if request.grammar is None else self._constraints().begin(request.grammar)
             most = min(request.max_new_tokens, self.checkpoint.context - len(prompt.ids))
             finish: FinishReason = "length"
@@ -323,7 +328,11 @@ class _Prefilled:
     timing_ms: dict[str, float]
 
 
-def _drawer(sampling: Sampling) -> Callable[[Tensor, Tensor | None], tuple[int, float]]:
+Drawer: TypeAlias = Callable[[Tensor, Tensor | None], tuple[int, float]]
+"""Draws one of the allowed tokens (None is all) from logits (rows,); gives its log-probability under the model, too."""
+
+
+def _drawer(sampling: Sampling) -> Drawer:
     """Give what draws one of the allowed tokens from logits, with its log-probability under the model itself."""
     if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
         raise ModelUnavailable(

@@ -23,8 +23,8 @@ COMMAND = str(Path(sys.executable).with_name("foveate"))
 def options(policy: str, *, model: str = "tiny", think: ThinkName = ThinkName.NEVER) -> RunOptions:
     return RunOptions(
         url="https://example.org", viewport=None, verify=None, policy=policy, model=model, engine="auto",
-        device=DeviceName("cpu"), think=think, tiles=None, flash=FlashName.AUTO, grammar=False, headed=False, browser=None,
-        limits=Limits(),
+        device=DeviceName("cpu"), think=think, tiles=None, flash=FlashName.AUTO, grammar=False, headed=False,
+        browser=None, limits=Limits(),
     )  # fmt: skip
 
 

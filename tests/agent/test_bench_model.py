@@ -1,0 +1,92 @@
+"""What the benchmark of models says of a step is what was done, and its floor is worked out as the formulas have it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("transformers", reason="transformers is not installed")
+pytestmark = pytest.mark.torch
+
+from foveate.actions.errors import UsageError  # noqa: E402
+from foveate.agent.bench_floor import Speed, floor_ms  # noqa: E402
+from foveate.agent.bench_model import Order, bench_model, to_text  # noqa: E402
+
+COMMAND = str(Path(sys.executable).with_name("foveate"))
+H200 = Speed(790e12, 4.3e12)
+"""Arithmetic and copy of an H200, as serving's floors assume."""
+
+
+def config(*, wide: int, layers: int, heads: int, inner: int) -> dict[str, object]:
+    """A checkpoint's of the 300M tower and a Qwen3 language model."""
+    text = {
+        "model_type": "qwen3", "hidden_size": wide, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": inner, "vocab_size": 151_936,
+    }  # fmt: skip
+    vision = {"hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096, "image_size": [448, 448],
+              "patch_size": [14, 14]}  # fmt: skip
+    return {"vision_config": vision, "text_config": text}
+
+
+@pytest.mark.parametrize(
+    ("shape", "tiles", "expected"),
+    [
+        (config(wide=1024, layers=28, heads=16, inner=3072), 1, 11.0),
+        (config(wide=1024, layers=28, heads=16, inner=3072), 13, 30.0),
+        (config(wide=4096, layers=36, heads=32, inner=12288), 1, 126.0),
+        (config(wide=4096, layers=36, heads=32, inner=12288), 13, 200.0),
+    ],
+    ids=["1B", "1B, 13 tiles", "8B", "8B, 13 tiles"],
+)
+def test_the_floor_is_that_of_the_formulas(shape: dict[str, object], tiles: int, expected: float) -> None:
+    found = floor_ms(shape, H200, tiles=tiles, prompt=400 + 256 * tiles, output=32, width=2)
+    assert found == pytest.approx(expected, rel=0.04)
+
+
+def test_a_mixture_is_charged_for_the_experts_that_a_token_goes_through() -> None:
+    plain = config(wide=2048, layers=48, heads=32, inner=8 * 768)
+    text = dict(plain["text_config"])  # type: ignore[call-overload]
+    text |= {"model_type": "qwen3_moe", "num_experts_per_tok": 8, "moe_intermediate_size": 768, "intermediate_size": 1}
+    mixed = {**plain, "text_config": text}
+    asked = {"tiles": 1, "prompt": 600, "output": 8, "width": 2}
+    assert floor_ms(mixed, H200, **asked) == pytest.approx(floor_ms(plain, H200, **asked))
+
+
+def test_rows_say_what_was_asked_and_jumping_forward_draws_less() -> None:
+    pytest.importorskip("xgrammar", reason="xgrammar is not installed: pip install 'foveate[grammar]'")
+    lines: list[str] = []
+    order = Order(("tiny",), ("1B",), flash=True, tiles=(1, 2), layers=1, narrower=16, output=3, rounds=1, device="cpu")
+    figures = bench_model(order, lines.append)
+    rows = {(row["model"], row["tiles"]): row for row in figures["rows"]}
+    made, flash = "1B, 1 layers, 1/16, made up", "1B-Flash, 1 layers, 1/16, made up"
+    assert {model for model, _ in rows} == {"tiny", made, flash}
+    assert [rows[made, tiles]["visual"] for tiles in (1, 2)] == [256, 768]
+    assert rows[flash, 2]["visual"] < 768
+    for row in rows.values():
+        assert row["output"] == 3 and row["prompt"] > row["visual"]
+        parts = row["encode_ms"] + row["prefill_ms"] + 3 * row["per_token_ms"]
+        assert row["total_ms"] >= parts - 0.1
+        assert row["ratio"] == pytest.approx(row["total_ms"] / row["floor_ms"], rel=0.01)
+    jumps = {jump["model"]: jump for jump in figures["jump_forward"]}
+    assert jumps[made]["forced"] > jumps[made]["free"] > 8
+    table = to_text(figures).splitlines()
+    assert len(table) == 1 + len(rows) + len(jumps)
+    assert len({len(line) for line in table[: 1 + len(rows)]}) == 1
+    assert any("made up" in line for line in lines)
+
+
+def test_a_size_that_there_is_not_is_named() -> None:
+    with pytest.raises(UsageError, match="--size 7B: choose one of 1B, 2B"):
+        bench_model(Order(sizes=("7B",)), print)
+
+
+def test_the_command_prints_the_table_and_writes_the_figures(tmp_path: Path) -> None:
+    args = ["bench", "model", "--output", "2", "--rounds", "1", "--out", "there.json", "--device", "cpu"]
+    done = subprocess.run([COMMAND, *args], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ratio" in done.stdout.splitlines()[0] and "tiny" in done.stdout
+    figures = json.loads((tmp_path / "there.json").read_text())
+    assert figures["speed"]["cpu float32"]["gflops"] > 0 and figures["rows"][0]["model"] == "tiny"
