@@ -64,6 +64,9 @@ class FlashName(StrEnum):
     OFF = "off"
 
 
+_FLASH = {FlashName.AUTO: None, FlashName.ON: True, FlashName.OFF: False}
+
+
 class LayoutName(StrEnum):
     """What ``--to`` takes."""
 
@@ -144,7 +147,7 @@ def _internvl(options: RunOptions, _: str) -> Policy:
         engine=options.engine,
         look=Look(max_tiles=options.tiles, thinking=options.think is ThinkName.ALWAYS),
         device="auto" if options.device is None else options.device.value,
-        flash={FlashName.ON: True, FlashName.OFF: False}.get(options.flash),
+        flash=_FLASH[options.flash],
         grammar=options.grammar,
     )
 
@@ -363,13 +366,28 @@ def doctor(
     model: Annotated[
         str | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model to load and to ask; tiny by default.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="auto|torch|llamacpp|openai:URL", help="What serves the model.")
+    ] = "auto",
+    device: Annotated[
+        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+    ] = None,
+    flash: Annotated[
+        FlashName, typer.Option(help="Whether the model's router is to be on; auto is as the checkpoint says.")
+    ] = FlashName.AUTO,
     browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to check.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> Ending:
     """Check that this machine has what a run needs, and say what to do where it has not."""
     from foveate.agent.doctor import examine, show
 
-    checks = asyncio.run(examine(model=model or "tiny", browser=browser))
+    check_engine(engine)
+    checks = asyncio.run(
+        examine(
+            model=model or "tiny", browser=browser, engine=engine, device="auto" if device is None else device.value,
+            flash=_FLASH[flash],
+        )
+    )  # fmt: skip
     show(checks, people)
     passed = all(check.passed for check in checks)
     data = {"status": "success" if passed else "failure", "checks": [check.as_data() for check in checks]}

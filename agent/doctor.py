@@ -16,12 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from foveate.actions.errors import FoveateError, OutOfFrame, ParseError
+from foveate.actions.errors import FoveateError
 from foveate.actions.geometry import Point
 from foveate.actions.schema import Click
 from foveate.agent.live import shown
 from foveate.envs.base import Image, Observation
-from foveate.envs.fake import FakeEnv
 
 _CHECK_S = 180.0
 _NEEDED_FREE_BYTES = 2 * 1024**3
@@ -58,16 +57,26 @@ class Check:
         return asdict(self)
 
 
-async def examine(*, model: str = "tiny", browser: str | None = None) -> tuple[Check, ...]:
+async def examine(
+    *,
+    model: str = "tiny",
+    browser: str | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    flash: bool | None = None,
+) -> tuple[Check, ...]:
     """Check everything; a check that fails never keeps the next from being done.
 
     Args:
         model: The model that is loaded and asked.
         browser: The Chromium to check; None looks for one.
+        engine: What serves the model.
+        device: Where it runs.
+        flash: Whether its router is to be on; None is as the checkpoint says.
     """
     checks = [_python(), *_extras(), _disk(Path.cwd()), _fonts()]
-    checks.append(await _bounded("browser", lambda: _browser(browser)))
-    checks.append(await _bounded("model", lambda: _model(model)))
+    checks += await _bounded("browser", lambda: _browser(browser))
+    checks += await _bounded("model", lambda: _model(model, engine, device, flash))
     return tuple(checks)
 
 
@@ -87,15 +96,15 @@ def show(checks: Iterable[Check], console: Console) -> None:
             console.print(f"{check.name}: {check.remedy}", markup=False, soft_wrap=True)
 
 
-async def _bounded(name: str, work: Callable[[], Awaitable[Check]]) -> Check:
+async def _bounded(name: str, work: Callable[[], Awaitable[tuple[Check, ...]]]) -> tuple[Check, ...]:
     try:
         async with asyncio.timeout(_CHECK_S):
             return await work()
     except FoveateError as exc:
-        return Check(name, False, type(exc).__name__, str(exc))
+        return (Check(name, False, type(exc).__name__, str(exc)),)
     except TimeoutError:
         remedy = "close what else keeps this machine busy and try again"
-        return Check(name, False, f"no answer within {_CHECK_S:g} s", remedy)
+        return (Check(name, False, f"no answer within {_CHECK_S:g} s", remedy),)
 
 
 def _python() -> Check:
@@ -138,7 +147,7 @@ def _fonts() -> Check:
     return Check("fonts", False, "none", "install some: apt install fonts-dejavu-core fonts-liberation")
 
 
-async def _browser(path: str | None) -> Check:
+async def _browser(path: str | None) -> tuple[Check, ...]:
     """Start a Chromium, see the colour that a page asks for, click, and see that the click arrived."""
     from foveate.envs.browser import BrowserEnv
 
@@ -149,14 +158,14 @@ async def _browser(path: str | None) -> Check:
         async with BrowserEnv(str(page), browser=path) as env:
             before = await env.reset()
             if not _is(before.image, _COLOUR):
-                return _wrong("shows another colour than its page asks for", before)
+                return (_wrong("shows another colour than its page asks for", before),)
             after = (await env.step(Click(at=Point(0.5, 0.5)))).observation
             if not _is(after.image, _CLICKED):
-                return _wrong("did not receive a click", after)
+                return (_wrong("did not receive a click", after),)
     found = (
         f"{before.frame.width}x{before.frame.height}, started, seen and clicked in {time.monotonic() - begun_s:.1f} s"
     )
-    return Check("browser", True, found)
+    return (Check("browser", True, found),)
 
 
 def _is(image: Image, colour: tuple[int, int, int]) -> bool:
@@ -168,21 +177,11 @@ def _wrong(what: str, observation: Observation) -> Check:
     return Check("browser", False, found, "try another Chromium: --browser PATH, or apt install chromium")
 
 
-async def _model(name: str) -> Check:
-    """Load a model and ask it about a picture; any text is an answer, an action or not."""
+async def _model(name: str, engine: str, device: str, flash: bool | None) -> tuple[Check, ...]:
+    """Load or reach a model and ask it about screens whose target is known."""
+    from foveate.agent.doctor_model import ask_model
     from foveate.policies.internvl import InternVLPolicy
 
     begun_s = time.monotonic()
-    async with FakeEnv((448, 448)) as env, InternVLPolicy(name) as policy:
-        loaded_s = time.monotonic() - begun_s
-        await policy.reset("Click the square.", action_kinds=env.action_kinds)
-        observation = await env.reset()
-        try:
-            decision = await policy.act(observation, ())
-        except (ParseError, OutOfFrame) as exc:
-            decision = exc.decision
-        answered_s = time.monotonic() - begun_s - loaded_s
-    if decision is None or not decision.raw.strip():
-        return Check("model", False, f"{name} said nothing", "take another checkpoint: --model tiny")
-    spoken = shown(decision.raw, 60)
-    return Check("model", True, f"{name} loaded in {loaded_s:.1f} s, answered in {answered_s:.1f} s: {spoken}")
+    async with InternVLPolicy(name, engine=engine, device=device, flash=flash) as policy:
+        return await ask_model(policy, time.monotonic() - begun_s)

@@ -60,7 +60,7 @@ class InternVLPolicy(Resource, Policy):
         self._engine_name = engine if isinstance(engine, str) else None
         self._engine: Engine | None = None if isinstance(engine, str) else engine
         self._device = device
-        self._flash = flash
+        self.flash = flash
         self._grammar = grammar
         self._told = profile is not None
         self._task: str | None = None
@@ -90,7 +90,7 @@ class InternVLPolicy(Resource, Policy):
             self._use(await asyncio.to_thread(_named_by, self._model_path))
         engine = engine_named(self._engine_name, self.model, device=self._device)
         await engine.open()
-        if self._flash and "flash" not in engine.capabilities:
+        if self.flash and "flash" not in engine.capabilities:
             await engine.close()
             raise ModelUnavailable(
                 f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. Take one whose "
@@ -106,6 +106,11 @@ class InternVLPolicy(Resource, Policy):
             self.model = str(getattr(engine, "served", self.model))
             if not self._told:
                 self._use(PROFILES.get(str(getattr(engine, "profile", None) or self.model)))
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine while it is open; None before and after, where it was given by name."""
+        return self._engine
 
     def _check_grammar(self, engine: Engine) -> None:
         if self._grammar and "grammar" not in engine.capabilities:
@@ -173,7 +178,7 @@ class InternVLPolicy(Resource, Policy):
             sampling=self._sampling(look, thinking, len(history)),
             max_new_tokens=profile.thinking_max_new_tokens if thinking else profile.max_new_tokens,
             visual_tokens=look.visual_tokens,
-            flash=self._flash,
+            flash=self.flash,
         )
 
     def _pattern(self, observation: Observation, thinking: bool, prefill: str) -> str:
