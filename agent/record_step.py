@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from foveate.actions.geometry import Box, Frame, points_of
 from foveate.actions.schema import Action, Drag, Zoom
 from foveate.agent.trajectory import StepLine
-from foveate.policies.base import Outcome, Written
+from foveate.policies.base import Outcome, Usage, Written
 
 PHASES = ("tile", "encode", "prefill", "decode", "parse", "guard", "dispatch", "settle", "capture", "total")
 """The keys of ``timing_ms``, in the order in which a step goes through them."""
@@ -67,7 +67,7 @@ class RecordedStep(BaseModel):
         reward: Sum over the actions.
         terminated: As of the whole step.
         truncated: As of the whole step.
-        tokens: prompt, visual, cached, output.
+        tokens: prompt, visual, saved, cached, output, forced, as Usage has them.
         timing_ms: Milliseconds of each of PHASES, summed over the actions.
     """
 
@@ -132,7 +132,7 @@ class RecordedStep(BaseModel):
             reward=line.reward,
             terminated=line.terminated,
             truncated=line.truncated,
-            tokens={name: getattr(decision.usage, name) for name in ("prompt", "visual", "cached", "output")},
+            tokens={name: getattr(decision.usage, name) for name in Usage.COUNTS},
             timing_ms={name: round(line.timing_ms.get(name, 0.0), 3) for name in PHASES},
         )
 

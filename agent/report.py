@@ -6,7 +6,7 @@ import json
 import os
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from foveate.agent.previews import Preview, make_previews
 from foveate.agent.record import REPORT_FILE, Record, read_record, replace_file
 from foveate.agent.record_step import RecordedStep
 from foveate.agent.report_steps import BAR_PHASES, StepPictures, escape, phase_parts, render_step
+from foveate.policies.base import Usage
 
 _PICTURES_BYTES = 16 * 1024 * 1024
 _SPACED_STEPS = 150
@@ -161,19 +162,23 @@ def _pill(text: str, tone: str) -> str:
     return f'<span class="pill {tone}">{escape(text)}</span>'
 
 
+def _beside(tokens: Mapping[str, int], *names: str) -> str:
+    """Write some counts in brackets; visual and cached always, others where there are any."""
+    some = [f"{tokens[name]:,} {name}" for name in names if tokens[name] or name in ("visual", "cached")]
+    return f" ({', '.join(some)})" if some else ""
+
+
 def _facts(record: Record) -> str:
     episode, steps = record.episode, record.steps
-    tokens = {
-        name: sum(step.tokens.get(name, 0) for step in steps) for name in ("prompt", "visual", "cached", "output")
-    }
+    tokens = {name: sum(step.tokens.get(name, 0) for step in steps) for name in Usage.COUNTS}
     facts: list[tuple[str, str]] = [("Steps", str(len(steps)))]
     if episode.result is not None and episode.result.seconds is not None:
         facts.append(("Time", f"{episode.result.seconds:.1f} s"))
     if steps:
         facts.append(("Median step", f"{statistics.median(_total(step) for step in steps):.0f} ms"))
     if any(tokens.values()):
-        facts.append(("Tokens in", f"{tokens['prompt']:,} ({tokens['visual']:,} visual, {tokens['cached']:,} cached)"))
-        facts.append(("Tokens out", f"{tokens['output']:,}"))
+        facts.append(("Tokens in", f"{tokens['prompt']:,}{_beside(tokens, 'visual', 'saved', 'cached')}"))
+        facts.append(("Tokens out", f"{tokens['output']:,}{_beside(tokens, 'forced')}"))
     if episode.seed is not None:
         facts.append(("Seed", str(episode.seed)))
     named = (("Model", episode.model), ("Policy", episode.policy), ("Environment", episode.env))

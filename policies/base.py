@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 from foveate.actions.guard import Target
 from foveate.actions.schema import Action
@@ -58,7 +58,10 @@ class Usage:
         output: Generated tokens.
         timing_ms: Milliseconds of ``tile``, ``encode``, ``prefill``, ``decode``, ``parse``.
         forced: Generated tokens that a grammar left no choice about, and that were not decoded one by one.
+        saved: Visual tokens that a router left out of the prompt.
     """
+
+    COUNTS: ClassVar[tuple[str, ...]] = ("prompt", "visual", "saved", "cached", "output", "forced")
 
     prompt: int = 0
     visual: int = 0
@@ -66,6 +69,7 @@ class Usage:
     output: int = 0
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     forced: int = 0
+    saved: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         names = (*self.timing_ms, *(name for name in other.timing_ms if name not in self.timing_ms))
@@ -76,6 +80,7 @@ class Usage:
             self.output + other.output,
             {name: self.timing_ms.get(name, 0.0) + other.timing_ms.get(name, 0.0) for name in names},
             self.forced + other.forced,
+            self.saved + other.saved,
         )
 
 

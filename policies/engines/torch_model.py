@@ -44,12 +44,14 @@ class _Prompt:
         pictures: One a run of placeholders: normalised tiles (tiles, 3, tile, tile), or features.
         visual: Number of visual tokens.
         tile_ms: Milliseconds of tiling and normalising.
+        saved: Visual tokens that a router left out.
     """
 
     ids: list[int]
     pictures: list[Tensor | TileFeatures]
     visual: int
     tile_ms: float
+    saved: int = 0
 
 
 class TorchModel:
@@ -192,7 +194,8 @@ class TorchModel:
         if any(compressed):
             per_tile, before = self.checkpoint.tokens_per_tile, len(prompt.ids)
             prompt.ids = shortened(prompt.ids, self.ids["<IMG_CONTEXT>"], per_tile, compressed)
-            prompt.visual -= before - len(prompt.ids)
+            prompt.saved = before - len(prompt.ids)
+            prompt.visual -= prompt.saved
         self._fits(prompt)
         ids = torch.tensor([prompt.ids], device=self.device)
         embeds = self.model.get_input_embeddings()(ids)
@@ -257,7 +260,7 @@ class TorchModel:
                     bound.accept(token)
                 said.append(token)
             timing = {**state.timing_ms, "decode": (time.perf_counter() - start) * 1000}
-            usage = Usage(len(prompt.ids), prompt.visual, 0, count, timing, forced=forced)
+            usage = Usage(len(prompt.ids), prompt.visual, 0, count, timing, forced=forced, saved=prompt.saved)
             yield Delta(text=text.flush(), finish=finish, usage=usage, prompt_ids=tuple(prompt.ids))
 
     def _constraints(self) -> Constraints:

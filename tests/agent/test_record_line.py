@@ -62,7 +62,7 @@ async def test_a_line_tells_every_field_of_its_step(tmp_path: Path) -> None:
         "reward": 1.5,
         "terminated": True,
         "truncated": True,
-        "tokens": {"prompt": 10, "visual": 6, "cached": 4, "output": 2},
+        "tokens": {"prompt": 10, "visual": 6, "saved": 0, "cached": 4, "output": 2, "forced": 0},
         "timing_ms": dict.fromkeys(
             ("tile", "encode", "prefill", "decode", "parse", "dispatch", "settle", "capture"), 0.0
         )

@@ -65,7 +65,7 @@ async def test_a_line_is_on_disk_with_its_pictures_when_turn_returns(tmp_path: P
     assert step["timing_ms"]["decode"] == 12.346
     assert step["timing_ms"]["encode"] == 0.0
     assert step["points"] == [{"model": [0.5, 0.25], "frame": [0.5, 0.25], "input": [32.0, 12.0]}]
-    assert step["tokens"] == {"prompt": 10, "visual": 6, "cached": 4, "output": 2}
+    assert step["tokens"] == {"prompt": 10, "visual": 6, "saved": 0, "cached": 4, "output": 2, "forced": 0}
     assert step["target"] == [{"role": "button"}]
     assert step["events"] == [{"kind": "navigation", "text": "to /"}]
     assert step["verdict"] == ["allow"]

@@ -103,6 +103,7 @@ async def test_compressed_tiles_take_a_quarter_and_the_answer_is_that_of_the_wri
     end, logprobs = await last(engine, request)
     assert end.usage is not None and end.prompt_ids is not None
     assert end.usage.visual == 16 * (tiles - few) + 4 * few
+    assert end.usage.saved == 12 * few
     assert list(end.prompt_ids) == ids
     assert logprobs[0] == pytest.approx(float(torch.log_softmax(logits, -1).max()), abs=1e-4)
 
