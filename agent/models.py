@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from foveate.actions.errors import UsageError
 from foveate.policies.internvl.catalogue import SIZES, Number, Size, size_of
+from foveate.policies.internvl.described import described
 
 NUMBERS: tuple[Number, ...] = ("bf16", "fp8", "int4")
 _ROOM = 1.15
@@ -107,32 +107,30 @@ def rows(models: Sequence[str], machine: Machine, *, tiles: int) -> list[Row]:
     """Describe sizes.
 
     Args:
-        models: Ids, or names of downloaded folders; none is every size.
+        models: Ids, or folders; none is every size. What is no id of InternVL3.5's is read from its configuration.
         machine: What they would run on.
         tiles: Greatest number of tiles a picture.
 
     Raises:
-        UsageError: If one is no InternVL3.5; names it.
+        ModelUnavailable: If one is no id, no folder, and on no hub that can be reached.
+        CheckpointError: If its configuration is none of InternVL's.
     """
     if not models:
         return [_row(size, size.id, machine, tiles) for size in SIZES.values()]
     found = []
     for model in models:
-        size = size_of(model)
-        if size is None:
-            what = "this folder's name is none of InternVL3.5's" if Path(model).exists() else "no id of InternVL3.5"
-            raise UsageError(f"{model}: {what}: foveate models lists them, foveate doctor --model looks into a folder")
-        found.append(_row(size, model, machine, tiles))
+        size = size_of(model) if not Path(model).exists() else None
+        found.append(_row(size or described(model), model, machine, tiles))
     return found
 
 
 def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
-    flash = model.endswith("-Flash")
+    flash = size.flash and (model.endswith("-Flash") or model == size.own)
     memory = {number: size.memory(number, tiles=tiles, flash=flash) for number in NUMBERS}
     parameters = size.parameters + (size.router if flash else 0)
     engines = ("torch", "openai (LMDeploy)") if flash else engines_of(size)
     here, why = pick(size, machine, tiles=tiles)
-    flash_id = f"{size.id}-Flash" if size.flash else ""
+    flash_id = size.own if flash else f"{size.id}-Flash" if size.flash else ""
     return Row(model, parameters, size.language.active, memory, size.gpus, flash_id, engines, here, why)
 
 

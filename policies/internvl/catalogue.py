@@ -15,8 +15,6 @@ Number: TypeAlias = Literal["bf16", "fp8", "int4"]
 STAGES: Final = ("", "-Pretrained", "-Instruct", "-MPO")
 """Ends of the ids of one size: after reinforcement learning, and after each stage before it."""
 
-TOKENS_PER_TILE: Final = 256
-
 _BYTES: Final[Mapping[Number, float]] = MappingProxyType({"bf16": 2.0, "fp8": 1.0, "int4": 0.5625})
 """Bytes a weight; int4 with a 16-bit scale and zero point for every 64."""
 
@@ -33,6 +31,8 @@ class Tower:
         biased: Whether query, key and value have a bias.
         normed: Whether queries and keys are normalised.
         centred: Whether its norms subtract the mean, and so have a bias.
+        tile: Side of a tile, pixels.
+        patch: Side of a patch, pixels.
     """
 
     name: str
@@ -42,15 +42,23 @@ class Tower:
     biased: bool
     normed: bool
     centred: bool
+    tile: int = 448
+    patch: int = 14
+
+    @property
+    def tokens(self) -> int:
+        """Give the visual tokens of a tile."""
+        return (self.tile // self.patch // 2) ** 2
 
     @property
     def parameters(self) -> int:
-        """Count its weights, patches of 14 pixels in tiles of 448."""
+        """Count its weights."""
         width, inner = self.width, self.inner
         norm = width * (2 if self.centred else 1)
         attention = 4 * width * width + width + (3 * width if self.biased else 0) + (2 * width if self.normed else 0)
         layer = attention + 2 * width * inner + inner + width + 2 * norm + 2 * width
-        return self.layers * layer + (3 * 14 * 14 + 1) * width + (32 * 32 + 2) * width
+        patches = (self.tile // self.patch) ** 2
+        return self.layers * layer + (3 * self.patch**2 + 1) * width + (patches + 2) * width
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,7 @@ class Size:
         gpus: Graphics cards of 80 GB that its makers serve it on.
         flash: Whether there is a checkpoint with a router.
         suffix: What its ids have after the name.
+        own: The id or folder of a checkpoint that is none of InternVL3.5's; empty otherwise.
     """
 
     name: str
@@ -137,11 +146,12 @@ class Size:
     gpus: int = 1
     flash: bool = True
     suffix: str = ""
+    own: str = ""
 
     @property
     def id(self) -> str:
         """Its id on Hugging Face and ModelScope alike, in GitHub's layout."""
-        return f"OpenGVLab/InternVL3_5-{self.name}{self.suffix}"
+        return self.own or f"OpenGVLab/InternVL3_5-{self.name}{self.suffix}"
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -183,7 +193,7 @@ class Size:
         """
         kept = self.parameters - self.language.matrices + (self.router if flash else 0)
         weights = 2 * kept + round(_BYTES[number] * self.language.matrices)
-        tokens = (tiles + (1 if tiles > 1 else 0)) * TOKENS_PER_TILE + text
+        tokens = (tiles + (1 if tiles > 1 else 0)) * self.tower.tokens + text
         return weights + tokens * self.language.cache_bytes
 
 

@@ -80,6 +80,20 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
     return _from_hub(name, endpoint)
 
 
+def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, Any]:
+    """Give a model's configuration as it was written; of a hub's model nothing else is downloaded.
+
+    Raises:
+        ModelUnavailable: As ``find``.
+        CheckpointError: If it is foreign or broken.
+        MissingDependency: As ``find``.
+    """
+    name = str(model)
+    if name in BUNDLED or Path(name).expanduser().exists() or name.count("/") != 1:
+        return _config(find(model))
+    return _config(_from_hub(name, endpoint, config_only=True))
+
+
 def check(folder: Path) -> Checkpoint:
     """Read a checkpoint's configuration and the headers of its weights; loads no tensor.
 
@@ -234,7 +248,7 @@ def _channels(value: object, default: tuple[float, float, float]) -> tuple[float
     return float(value[0]), float(value[1]), float(value[2])
 
 
-def _from_hub(name: str, endpoint: str | None) -> Path:
+def _from_hub(name: str, endpoint: str | None, *, config_only: bool = False) -> Path:
     try:
         from huggingface_hub import constants, hf_hub_download, snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -246,6 +260,8 @@ def _from_hub(name: str, endpoint: str | None) -> Path:
     try:
         config = Path(hf_hub_download(name, "config.json", endpoint=hub, local_files_only=offline))
         _config(config.parent)  # before gigabytes of a layout that cannot be loaded
+        if config_only:
+            return config.parent
         wanted = [*_SMALL_FILES, "*.safetensors"]
         return Path(snapshot_download(name, endpoint=hub, allow_patterns=wanted, local_files_only=offline))
     except theirs as exc:

@@ -83,7 +83,7 @@ def made_up(
         raise UsageError(f"{size.id} has no Flash checkpoint: leave flash out")
     small = _smaller(size, reduced)
     tokenizer = reference_tokenizer()
-    config = _configuration(small, tokenizer)
+    config = configuration(small, tokenizer)
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     where = folder.with_name(f"{folder.name}.base") if flash else folder
     with quiet(), torch.random.fork_rng(devices=[]), _default(dtype):
@@ -146,7 +146,8 @@ def _smaller(size: Size, reduced: Reduced) -> Size:
     return replace(size, tower=tower, language=language)
 
 
-def _configuration(size: Size, tokenizer: Any) -> Any:
+def configuration(size: Size, tokenizer: Any) -> Any:
+    """Write transformers' InternVL configuration of a size, its token ids those of a tokenizer."""
     number = tokenizer.convert_tokens_to_ids
     ends = {"bos_token_id": None, "eos_token_id": number("<|im_end|>"), "pad_token_id": number("<|endoftext|>")}
     return transformers.InternVLConfig(

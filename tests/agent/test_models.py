@@ -1,13 +1,15 @@
 """``foveate models``: what is said of each size, and what a machine would do with it."""
 
 import json
+import math
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from foveate.actions.errors import UsageError
+from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.agent.models import Machine, pick, rows
 from foveate.policies.internvl.catalogue import SIZES
 
@@ -34,8 +36,33 @@ def test_a_flash_checkpoint_is_larger_and_fewer_can_serve_it() -> None:
         "torch",
         "openai (vLLM)",
     )
-    with pytest.raises(UsageError, match=r"Qwen/Qwen3-8B: no id of InternVL3\.5"):
+
+
+def test_a_folder_and_an_unknown_id_are_read_from_their_configuration(tmp_path: Path) -> None:
+    (tiny,) = rows(["tiny"], LAPTOP, tiles=1)
+    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
+    with safetensors.safe_open(str(files("foveate.policies.internvl") / "tiny" / "model.safetensors"), "np") as weights:
+        counted = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    assert tiny.parameters == pytest.approx(counted, rel=0.002)
+    assert (tiny.here, tiny.flash, tiny.gpus) == ("torch on cpu", "", 1)
+    with pytest.raises(ModelUnavailable, match="there is no folder 'Qwen/Qwen3-8B'"):
         rows(["Qwen/Qwen3-8B"], GPU, tiles=6)
+    (tmp_path / "config.json").write_text('{"model_type": "internvl", "vision_config": {}, "text_config": {}}')
+    with pytest.raises(CheckpointError, match="does not say what it is made of"):
+        rows([str(tmp_path)], GPU, tiles=6)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(SIZES))
+def test_what_a_configuration_says_is_what_the_catalogue_has(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    from foveate.policies.internvl.made_up import configuration, reference_tokenizer
+
+    size = SIZES[name]
+    (tmp_path / "config.json").write_text(configuration(size, reference_tokenizer()).to_json_string())
+    (read,) = rows([str(tmp_path)], GPU, tiles=6)
+    (known,) = rows([size.id], GPU, tiles=6)
+    assert (read.parameters, read.active, read.memory) == (known.parameters, known.active, known.memory)
 
 
 def test_the_command_lists_all_nine(tmp_path: Path) -> None:
