@@ -45,7 +45,10 @@ fix: setup-dev ## Format and mend what ruff can
 figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and the README's tables
 	@$(PY) tests/bench/fuzz_parse.py --count 1000000 --out tests/bench/results/fuzz_parse.json
 	@.venv/bin/foveate bench loop --out tests/bench/results/loop.json
-	@.venv/bin/foveate eval tiny --out tests/bench/results/tiny.json
+	@.venv/bin/foveate eval tiny --workers 2 --out tests/bench/results/tiny.json \
+		$$(test -e tests/bench/results/tiny.json.journal && echo --resume)
+	@$(PY) -m foveate.agent.training.card --model policies/internvl/tiny --figures tests/bench/results/tiny.json
+	@$(PY) tests/bench/shapes.py --out tests/bench/results/shapes.json
 	@$(PY) tests/bench/readme.py
 
 train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE)

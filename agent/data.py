@@ -55,9 +55,11 @@ def make(
     made: making.Made | demonstrations.Made
     if programs:
         done = demonstrations.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))
+        making.refuse_loss(done)
         paths, made = [order.path for order in done], demonstrations.make(done, workers=workers, say=say)
     else:
         todo = making.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))
+        making.refuse_loss(todo)
         paths, made = [order.path for order in todo], making.make(todo, workers=workers, say=say)
     said = {
         "status": "success", "shards": [str(path) for path in paths], "screens": made.screens,

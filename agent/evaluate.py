@@ -39,6 +39,9 @@ _HASHED_WHOLE = 64 * 1024 * 1024
 _SAMPLED = 12
 """So many generated pages and programs tell the generator's state."""
 
+_PICTURE = ".png"
+"""What the picture of clicks ends in, beside the figures."""
+
 Say = Callable[[str], None]
 
 
@@ -76,6 +79,9 @@ class Plan:
             raise UsageError(f"--workers {self.workers}: give 1 or more")
         if self.out is not None and self.out.is_dir():
             raise UsageError(f"--out {self.out} is a folder: give the file to write, FILE.json")
+        if self.out is not None and self.out.suffix.lower() == _PICTURE:
+            named = self.out.with_suffix(".json")
+            raise UsageError(f"--out {self.out} is where the picture beside the figures would go: give --out {named}")
         if any(suite.name == "apps" for suite in suites):
             applications()
             if self.deciding.policy == ORACLE:
@@ -131,7 +137,7 @@ def evaluate(plan: Plan, say: Say | None = None) -> dict[str, Any]:
         done = {name: [journal.done[item.key] for item in items] for name, items in listed.items()}
         figures = figures_of(done, Circumstances(head, plan.seed, plan.workers, time.monotonic() - begun_s))
         if plan.out is not None and "clicks" in done:
-            given = done["clicks"][:SHOWN], plan.out.with_suffix(".png"), plan.deciding.browser
+            given = done["clicks"][:SHOWN], plan.out.with_suffix(_PICTURE), plan.deciding.browser
             run_apart(draw_clicks, [given], lambda path: say(f"hits and misses: {path}"))
         journal.finish(to_text(figures))
     return figures

@@ -4,6 +4,7 @@ It lies beside the file of figures (``FILE.json.journal``), one JSON object a li
 on. When the figures are written it goes; the figures hold the items too, and a later run can go on from them.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -50,11 +51,8 @@ class Journal:
         if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                part = self.path.with_name(f"{self.path.name}.part")
-                with part.open("w", encoding="utf-8") as file:
-                    file.write(_line(self._head))
-                    file.writelines(_line(as_data(done)) for done in self.done.values())
-                part.replace(self.path)
+                lines = (self._head, *(as_data(done) for done in self.done.values()))
+                _write(self.path, self.path.with_name(f"{self.path.name}.part"), "".join(map(_line, lines)))
                 self._file = self.path.open("a", encoding="utf-8")
             except OSError as exc:
                 raise _failed(self.path, exc) from exc
@@ -64,7 +62,8 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written was an error when it was added
+                self._file.close()
 
     def add(self, done: Done) -> None:
         """Keep an item.
@@ -72,13 +71,13 @@ class Journal:
         Raises:
             RecordError: If it cannot be written.
         """
-        self.done[done.item.key] = done
         if self._file is not None and self.path is not None:
             try:
                 self._file.write(_line(as_data(done)))
                 self._file.flush()
             except OSError as exc:
                 raise _failed(self.path, exc) from exc
+        self.done[done.item.key] = done
 
     def finish(self, text: str) -> None:
         """Write the file of figures; the journal goes.
@@ -88,13 +87,8 @@ class Journal:
         """
         if self._out is None or self.path is None:
             return
-        part = self._out.with_name(f".{self._out.name}.part")
         try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._out)
+            _write(self._out, self._out.with_name(f".{self._out.name}.part"), text)
             self.path.unlink(missing_ok=True)
         except OSError as exc:
             raise _failed(self._out, exc) from exc
@@ -164,6 +158,19 @@ def _read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8") if path.exists() else None
     except (OSError, UnicodeDecodeError) as exc:
         raise RecordError(f"{path} cannot be read: {exc}") from exc
+
+
+def _write(path: Path, part: Path, text: str) -> None:
+    """Write a file whole, or leave the one that is there."""
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _line(data: Mapping[str, Any]) -> str:

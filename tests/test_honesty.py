@@ -302,9 +302,9 @@ def blank(**facts: str) -> Screen:
 
 @pytest.mark.parametrize("kept", [{"seed": str(TEST_SEEDS), "split": "seen"}, {"seed": "1", "split": "unseen"}])
 def test_training_refuses_screens_that_are_kept_for_evaluation(kept: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="kept for evaluation and never trained on"):
+    with pytest.raises(UsageError, match="kept for evaluation and is never trained on"):
         refuse_kept(blank(**kept))
-    with pytest.raises(UsageError, match="kept for evaluation and never trained on"):
+    with pytest.raises(UsageError, match="kept for evaluation and is never trained on"):
         Prepared(1.0, 1.0)(random.Random(0), blank(**kept), Wanted(1))
     refuse_kept(blank(seed=str(TEST_SEEDS - 1), split="seen"))
 

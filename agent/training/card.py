@@ -6,12 +6,14 @@
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 from foveate.actions.errors import UsageError
+from foveate.agent.measured_tables import tables
 from foveate.agent.training.progress import clock
 
 RUN: Final = "training.json"
@@ -38,8 +40,15 @@ def write_card(folder: Path, figures: Path | None = None) -> Path:
         UsageError: If the run's file or the figures cannot be read.
     """
     run = _read(folder / RUN)
-    measured = _NOT_YET if figures is None else figures_table(_read(figures))
-    section = f"{BEGIN}\n{measured}\n\n{_trained(run)}\n{END}"
+    try:
+        measured = _NOT_YET if figures is None else tables(_read(figures))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UsageError(f"{figures} is not as foveate eval writes it ({exc!r}): measure again") from exc
+    try:
+        section = f"{BEGIN}\n{measured}\n\n{_trained(run)}\n{END}"
+        facts = _facts(folder, run)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise UsageError(f"{folder / RUN} is not as foveate train writes it ({exc!r}): the card needs it") from exc
     card = folder / CARD
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     if BEGIN in text and END in text:
@@ -47,47 +56,9 @@ def write_card(folder: Path, figures: Path | None = None) -> Path:
         text = before + section + rest.split(END, 1)[1]
     else:
         template = (files("foveate.agent.training") / "card.md").read_text(encoding="utf-8")
-        text = template.format(**_facts(folder, run), figures=section)
+        text = template.format(**facts, figures=section)
     card.write_text(text, encoding="utf-8")
     return card
-
-
-def figures_table(figures: Mapping[str, Any]) -> str:
-    """Write shares with their intervals as a table, wherever in the figures they stand.
-
-    Args:
-        figures: As ``foveate eval`` writes them: tallies (``right``, ``of``, ``wilson95``) at any depth, and the median
-            milliseconds of each suite.
-    """
-    rows = [
-        f"| {' / '.join(path).replace('_', ' ')} | {tally['right']} of {tally['of']} | {_percent(tally)} |"
-        for path, tally in _tallies(figures.get("suites", figures))
-    ]
-    table = "\n".join(["| measured | right | share (95 % interval) |", "|---|---|---|", *rows])
-    times = [
-        f"- {name}: " + ", ".join(f"{phase} {value:g}" for phase, value in suite["median_ms"].items())
-        for name, suite in figures.get("suites", {}).items()
-        if suite.get("median_ms")
-    ]
-    return "\n".join([table, "", "Median milliseconds a step:", "", *times]) if times else table
-
-
-def _tallies(value: Any, path: tuple[str, ...] = ()) -> Sequence[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    if isinstance(value, dict):
-        if {"right", "of", "wilson95"} <= set(value):
-            return [(path, value)]
-        return [found for name, one in value.items() for found in _tallies(one, (*path, str(name)))]
-    if isinstance(value, list):
-        return [found for at, one in enumerate(value) for found in _tallies(one, (*path, str(at + 1)))]
-    return []
-
-
-def _percent(tally: Mapping[str, Any]) -> str:
-    low, high = tally["wilson95"]
-    if not tally["of"]:
-        return "of none"
-    share = tally["right"] / tally["of"]
-    return f"**{share:.0%}** ({low:.0%} to {high:.0%})"
 
 
 def _trained(run: Mapping[str, Any]) -> str:
@@ -120,6 +91,7 @@ def _facts(folder: Path, run: Mapping[str, Any]) -> dict[str, str]:
         "head": str(shape["head"]),
         "config": str(run["config"]),
         "begun": str(run["begun"]),
+        "init": f" --init {run['given']}" if run.get("given") else "",
     }
 
 
@@ -127,20 +99,30 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise UsageError(f"{path} cannot be read: {exc}: the card needs it") from exc
+        reason = (exc.strerror if isinstance(exc, OSError) else None) or exc
+        raise UsageError(f"{path} cannot be read: {reason}: the card needs it") from exc
     if not isinstance(data, dict):
         raise UsageError(f"{path} holds no JSON object: the card needs one")
     return data
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Write or fill the card of a checkpoint."""
+def main(arguments: list[str] | None = None) -> int:
+    """Write or fill the card of a checkpoint; gives the exit code."""
     parser = argparse.ArgumentParser(description="Write the card of a checkpoint that foveate train wrote.")
     parser.add_argument("--model", type=Path, required=True, help="the checkpoint's folder, with training.json")
     parser.add_argument("--figures", type=Path, default=None, help="what foveate eval --out wrote")
     chosen = parser.parse_args(arguments)
-    write_card(chosen.model, chosen.figures)
+    try:
+        write_card(chosen.model, chosen.figures)
+    except UsageError as exc:
+        told = str(exc)
+    except OSError as exc:
+        told = f"{chosen.model / CARD} cannot be written: {exc.strerror or exc}: make room there"
+    else:
+        return 0
+    print(f"error: {told}", file=sys.stderr)  # noqa: T201 - for people
+    return 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,8 +1,8 @@
 """Make what training needs and does not find: pages and demonstrations by Chromium, where there is one.
 
 ``python -m foveate.agent.training.provision --work DIR`` makes the shards that ``configs/tiny.toml`` names; those that
-are there are kept, so that an interrupted call goes on. Without Chromium training makes do with what is there, and
-with the pages that are drawn without a browser.
+are there are kept, so that an interrupted call goes on; one that was made of fewer seeds is made again. Without
+Chromium training makes do with what is there, and with the pages that are drawn without a browser.
 """
 
 import argparse
@@ -43,15 +43,32 @@ def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callabl
 
     folder = work / "shards"
     drawn = [
-        one for one in making.orders(folder / "pages", range(pages), "seen", 1, making.Way()) if not one.path.exists()
+        one
+        for one in making.orders(folder / "pages", range(pages), "seen", 1, making.Way())
+        if _wanting(one.path, one.seeds, say)
     ]
-    if pages and drawn:
+    if drawn:
         say(f"{len(drawn)} shards of pages are missing: they are drawn now")
         say(f"pages: {making.make(drawn, workers=workers, say=say)}")
-    shown = [one for one in demonstrations.orders(folder / "programs", range(programs)) if not one.path.exists()]
+    shown = [
+        one for one in demonstrations.orders(folder / "programs", range(programs)) if _wanting(one.path, one.seeds, say)
+    ]
     if shown:
         say(f"{len(shown)} shards of programs are missing: the oracle demonstrates them now")
         say(f"programs: {demonstrations.make(shown, workers=workers, say=say)}")
+
+
+def _wanting(path: Path, seeds: range, say: Callable[[str], None]) -> bool:
+    """Tell whether a shard is to be made: it is not there, or was made for fewer seeds, or is broken."""
+    from foveate.agent.training.making import seeds_in
+
+    if not path.exists():
+        return True
+    held = seeds_in(path)
+    if held and held.start <= seeds.start and held.stop >= seeds.stop:
+        return False
+    say(f"{path} holds {len(held)} of {len(seeds)} seeds: it is made again")
+    return True
 
 
 def has_chromium() -> bool:

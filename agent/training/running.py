@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -79,16 +80,19 @@ def begin(order: Order, console: Console) -> Ended:
     """
     path = config_path(order.config)
     settings = read_settings(path)
-    _need_torch()
     if order.resume and order.init is not None:
         raise UsageError("--resume and --init exclude each other: the state holds the weights: leave one out")
+    _check_out(order.out)
     with _alone(order.work), _Stopping(console) as stopping:
+        _need_torch()
         view = _Curved(console, order.work)
         training, begun = _prepared(order, settings, view, stopping)
-        (order.work / "config.toml").write_bytes(path.read_bytes())
+        _keep_config(path, order.work)
         try:
             with view.running():
                 outcome = training.run()
+            if outcome == "completed":
+                training.write(order.out)
         except FoveateError:
             console.print(_how_to_go_on(order), markup=False, soft_wrap=True)
             raise
@@ -100,9 +104,23 @@ def begin(order: Order, console: Console) -> Ended:
         stages = tuple(asdict(result) for result in training.results)
         if outcome == "gate missed":
             return Ended(outcome, order.work / "last", stages)
-        training.write(order.out)
         _describe(order, settings, training, begun)
     return Ended(outcome, order.out, stages)
+
+
+def _check_out(out: Path) -> None:
+    """See before hours are spent whether a model can be written there."""
+    place = out.absolute()
+    nearest = next(folder for folder in (place, *place.parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {out}: {nearest} is no folder that can be written to: give another")
+
+
+def _keep_config(path: Path, work: Path) -> None:
+    try:
+        (work / "config.toml").write_bytes(path.read_bytes())
+    except OSError as exc:
+        raise UsageError(f"--work {work} cannot be written to: {exc.strerror or exc}: make room there") from exc
 
 
 def config_path(name: str) -> Path:
@@ -141,7 +159,7 @@ def _prepared(
     from foveate.policies.engines.torch_loading import device_named
     from foveate.policies.training.architecture import Shape, new_model
     from foveate.policies.training.learning import Learner
-    from foveate.policies.training.sft import STATE, Begun, Training
+    from foveate.policies.training.sft import STATE, STATE_KEYS, Begun, Training
     from foveate.policies.training.starting import fresh, given
     from foveate.policies.training.states import read_state
 
@@ -151,7 +169,7 @@ def _prepared(
     if order.resume:
         if not (order.work / STATE).exists():
             raise UsageError(f"--resume: {order.work} holds no state to go on from: leave --resume out to begin there")
-        state = read_state(order.work / STATE)
+        state = read_state(order.work / STATE, holding=STATE_KEYS)
         begun = Begun(**state["begun"])
         model = new_model(Shape(**begun.shape), seed=settings.seed)
     else:
@@ -162,6 +180,7 @@ def _prepared(
         if start.new_tokens:
             view.says(f"--init {order.init} does not know {start.new_tokens} of the tokens: they are learned anew")
         begun, model = Begun(asdict(start.shape), order.init), start.model
+    _check_patches(settings, Shape(**begun.shape).patches ** 2)
     supply = supply_of(settings, order.work, tile=begun.shape["tile"], say=view.says)
     if settings.run.compile and device == "cpu":
         view.says("run.compile is left out: it is for --device cuda")
@@ -175,11 +194,18 @@ def _prepared(
     return training, begun
 
 
+def _check_patches(settings: Settings, patches: int) -> None:
+    for stage in settings.stages:
+        if stage.patches > patches:
+            raise UsageError(f"stage {stage.name}: patches = {stage.patches}, and a screen has {patches}: 0 is all")
+
+
 def _describe(order: Order, settings: Settings, training: "Training", begun: "Begun") -> None:
     """Write card, curves and the run's own figures beside the weights."""
     run = {
         "config": order.config,
         "begun": f"random weights (seed {settings.seed})" if begun.given is None else f"the weights of {begun.given}",
+        "given": begun.given,
         "shape": dict(begun.shape),
         "parameters": training.parameters,
         "machine": "{cores} cores of {cpu}".format_map(machine()) + (f", {training.gpu}" if training.gpu else ""),
@@ -197,7 +223,9 @@ def _describe(order: Order, settings: Settings, training: "Training", begun: "Be
 
 
 def _how_to_go_on(order: Order) -> str:
-    command = f"foveate train sft --config {order.config} --work {order.work} --out {order.out} --resume"
+    device = ["--device", order.device] if order.device is not None else []
+    where = ["--config", order.config, "--work", str(order.work), "--out", str(order.out)]
+    command = shlex.join(["foveate", "train", "sft", *where, *device, "--resume"])
     if not (order.work / "state.pt").exists():
         return f"Nothing was saved in {order.work} yet: begin again without --resume."
     last = order.work / "last"

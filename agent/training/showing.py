@@ -1,5 +1,6 @@
 """Show screens that are trained on: boxes, aims, characters, and the questions with their answers beside them."""
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -9,6 +10,7 @@ from typing import Final
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
+from foveate.actions.errors import UsageError
 from foveate.agent.training.asking import ask
 from foveate.policies.training.screens import Question, Screen
 from foveate.policies.training.shards import read_shard, shards_in
@@ -17,6 +19,7 @@ _BESIDE: Final = 660
 """Pixels beside the picture for questions."""
 
 _LINE: Final = 15
+_PNG: Final = ".png"
 _ENLARGED: Final = 2
 _BOX, _AIM, _CHARACTER, _INK = (220, 30, 30), (0, 150, 0), (210, 0, 210), (20, 20, 20)
 
@@ -27,6 +30,8 @@ def screens_of(source: Path) -> Iterator[Screen]:
     Raises:
         UsageError: If there is none, or it is broken.
     """
+    if not source.exists():
+        raise UsageError(f"{source}: there is no such file or folder: name what foveate data make --out wrote")
     for path in shards_in(source) if source.is_dir() else (source,):
         yield from read_shard(path)
 
@@ -41,22 +46,47 @@ def show(source: Path, out: Path, count: int) -> list[Path]:
 
     Returns:
         The pictures written.
+
+    Raises:
+        UsageError: If there are no screens, or the pictures cannot be written.
     """
+    suffix = out.suffix.lower()
+    if suffix != _PNG and suffix in Pillow.registered_extensions() and not out.is_dir():
+        raise UsageError(f"--out {out}: pictures are PNG, not {suffix}: give {out.with_suffix(_PNG)}, or a folder")
     sheets = [draw(screen, _asked(screen, number)) for number, screen in enumerate(islice(screens_of(source), count))]
-    if out.suffix.lower() == ".png":
-        out.parent.mkdir(parents=True, exist_ok=True)
+    if not sheets:
+        raise UsageError(f"{source} holds no screens: make some with foveate data make")
+    if suffix == _PNG:
         whole = Pillow.new("RGB", (max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)))
         top = 0
         for sheet in sheets:
             whole.paste(sheet, (0, top))
             top += sheet.height
-        whole.save(out)
+        _save(whole, out)
         return [out]
-    out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"{number:04d}.png" for number in range(len(sheets))]
+    paths = [out / f"{number:04d}{_PNG}" for number in range(len(sheets))]
     for path, sheet in zip(paths, sheets, strict=True):
-        sheet.save(path)
+        _save(sheet, path)
     return paths
+
+
+def _save(picture: Pillow.Image, path: Path) -> None:
+    """Write a picture whole, or not at all.
+
+    Raises:
+        UsageError: If it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(part, "PNG")
+        part.replace(path)
+    except OSError as exc:
+        reason = exc.strerror or exc
+        raise UsageError(f"{path} cannot be written: {reason}: free some space or give another --out") from exc
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _asked(screen: Screen, number: int) -> tuple[Question, ...]:

@@ -11,7 +11,7 @@ from foveate.actions.errors import UsageError
 from foveate.agent.training.asking import Mode, ask
 from foveate.agent.training.drawing import draw_screen
 from foveate.agent.training.layouts import TEST_SEEDS
-from foveate.policies.training.screens import Screen
+from foveate.policies.training.screens import Question, Screen
 from foveate.policies.training.settings import BROWSERLESS, FolderSettings, Settings
 from foveate.policies.training.sft import Supply
 from foveate.policies.training.shards import shards_in
@@ -76,10 +76,11 @@ def refuse_kept(screen: Screen) -> None:
     Raises:
         UsageError: If its words, fonts and themes, or its seed, are kept for evaluation.
     """
-    seed = screen.facts.get("seed", "0")
-    if screen.facts.get("split", "seen") != "seen" or (seed.isdigit() and int(seed) >= TEST_SEEDS):
+    seed = screen.facts.get("seed", "")
+    if screen.facts.get("split") != "seen" or not (seed.isascii() and seed.isdigit()) or int(seed) >= TEST_SEEDS:
         raise UsageError(
-            f"a screen of seed {seed}, split {screen.facts.get('split')}, is kept for evaluation and never trained on: "
+            f"a screen of seed {seed or 'unknown'}, split {screen.facts.get('split', 'unknown')}, is or may be kept "
+            "for evaluation and is never trained on: "
             "make shards for training with foveate data make --split seen and seeds below ten billion"
         )
 
@@ -104,10 +105,11 @@ def supply_of(settings: Settings, work: Path, *, tile: int, say: Callable[[str],
     for name, folder in settings.data.shards.items():
         if name not in named:
             continue
-        stored = _stored(folder, work, settings.seed, say)
+        stored = _stored(folder, work, settings.seed, tile, say)
         if stored is None:
             continue
-        _check(stored, folder.folder, tile)
+        for index in (0, len(stored) - 1):  # before hours are spent
+            refuse_kept(stored.read(index))
         shown[name], held_out[name] = stored.parted(settings.data.held_out)
         prints.append(f"{name} {stored.fingerprint()}")
     if BROWSERLESS in named:
@@ -121,35 +123,35 @@ def supply_of(settings: Settings, work: Path, *, tile: int, say: Callable[[str],
     return Supply(shown, held_out, hashlib.sha256("\n".join(prints).encode()).hexdigest()[:16])
 
 
-def _stored(folder: FolderSettings, work: Path, seed: int, say: Callable[[str], None]) -> StoredScreens | None:
+def _stored(
+    folder: FolderSettings, work: Path, seed: int, tile: int, say: Callable[[str], None]
+) -> StoredScreens | None:
     place = work / folder.folder
     if folder.missing == "leave out" and not any(place.glob("*.tar")):
         say(f"{place} holds no shards: training goes without them")
         return None
-    return StoredScreens(shards_in(place), seed=seed, prepare=Prepared(folder.varied, folder.moved))
-
-
-def _check(stored: StoredScreens, folder: Path, tile: int) -> None:
-    """Look at the first screen and the last one before hours are spent."""
-    for index in (0, len(stored) - 1):
-        screen = stored.read(index)
-        refuse_kept(screen)
-        if screen.image.shape != (tile, tile, 3):
-            high, wide = screen.image.shape[:2]
-            raise UsageError(
-                f"the screens of {folder} are {wide}x{high} pixels and the model's tile is {tile}: set shape.tile, or "
-                "make the shards again"
-            )
+    return StoredScreens(shards_in(place), seed=seed, prepare=Prepared(folder.varied, folder.moved), side=tile)
 
 
 def _own_first(rng: random.Random, screen: Screen, wanted: Wanted) -> Screen:
     own = some_questions(rng, screen, wanted).questions
     tasks = {question.task for question in own}
-    more = ask(rng, screen, wanted.questions - len(own), mode="look") if own else ()
+    more = _questions(rng, screen, wanted.questions - len(own), "look") if own else ()
     return replace(screen, questions=(*own, *(question for question in more if question.task not in tasks)))
 
 
 def _asked(rng: random.Random, screen: Screen, wanted: Wanted) -> Screen:
     if not wanted.questions:
         return replace(screen, questions=())
-    return replace(screen, questions=ask(rng, screen, wanted.questions, mode=cast(Mode, wanted.mode)))
+    return replace(screen, questions=_questions(rng, screen, wanted.questions, cast(Mode, wanted.mode)))
+
+
+def _questions(rng: random.Random, screen: Screen, count: int, mode: Mode) -> tuple[Question, ...]:
+    try:
+        return ask(rng, screen, count, mode=mode)
+    except KeyError as exc:
+        seed = screen.facts.get("seed", "?")
+        raise UsageError(
+            f"the screen of seed {seed} has an element, or a fact of one, that nothing can be asked about: {exc}: make "
+            "its shard again with foveate data make"
+        ) from exc

@@ -55,6 +55,7 @@ def write_model(folder: Path, model: Any) -> None:
     Raises:
         TrainingError: If it cannot be written.
     """
+    folder = folder.absolute()
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)

@@ -17,32 +17,35 @@ BROWSERLESS: Final = "browserless"
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(gt=0)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
+Width: TypeAlias = Annotated[int, Field(ge=1, le=16_384)]
+
+_WORDS: Final = 128
 
 
 class _Table(BaseModel):
     """A table of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class ShapeSettings(_Table):
     """``[shape]``: the sizes of the model; left out, those of the bundled checkpoint, or of ``--init``."""
 
-    tile: Count = 448
+    tile: Annotated[int, Field(ge=1, le=4096)] = 448
     """Side of a tile, pixels."""
     patch: Count = 28
     """Side of a patch, pixels; four patches become one token."""
-    vision_width: Count = 192
+    vision_width: Width = 192
     """Width of the vision tower."""
-    vision_layers: Count = 5
+    vision_layers: Annotated[int, Field(ge=1, le=256)] = 5
     """Layers of the vision tower."""
-    text_width: Count = 192
+    text_width: Width = 192
     """Width of the decoder."""
-    text_layers: Annotated[int, Field(ge=4)] = 5
+    text_layers: Annotated[int, Field(ge=4, le=256)] = 5
     """Layers of the decoder; the dense objectives listen to its second and third."""
     head: Count = 64
     """Width of an attention head, in both."""
-    context: Count = 2048
+    context: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
     """Greatest number of tokens of a prompt and its answer."""
 
     @model_validator(mode="after")
@@ -52,6 +55,11 @@ class ShapeSettings(_Table):
         for name, width in (("vision_width", self.vision_width), ("text_width", self.text_width)):
             if width % self.head:
                 raise ValueError(f"{name} = {width} is no multiple of head = {self.head}")
+        seen = (self.tile // self.patch // 2) ** 2
+        if self.context < seen + _WORDS:
+            raise ValueError(
+                f"context = {self.context} holds no prompt: a picture takes {seen} tokens and its words up to {_WORDS}"
+            )
         return self
 
 
@@ -79,7 +87,7 @@ class DataSettings(_Table):
     """Share of the screens that are drawn without a browser; a stage may say otherwise."""
     questions: Annotated[int, Field(ge=0)] = 5
     """Questions a screen; a stage may say otherwise."""
-    held_out: Share = 0.02
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.02
     """Share of every folder, its last screens, that is never trained on and that gates are measured on."""
 
     @model_validator(mode="after")
@@ -207,7 +215,7 @@ class RunSettings(_Table):
     """Processes that make batches; 0 makes them between the steps."""
     prefetch: Count = 4
     """Batches that each worker makes ahead."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """Threads that compute on a CPU; 0 is one a core."""
     save_every_s: Annotated[float, Field(ge=0)] = 120.0
     """Seconds between two saved states."""
@@ -220,7 +228,7 @@ class RunSettings(_Table):
 class Settings(_Table):
     """A whole file."""
 
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Of weights, screens and their order."""
     shape: ShapeSettings | None = None
     """The model's sizes."""

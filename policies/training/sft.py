@@ -26,6 +26,9 @@ from foveate.policies.training.stream import Portion, Source, Stream, Wanted, ba
 STATE, LOG, LAST = "state.pt", "log.jsonl", "last"
 """Names in the work folder: the state, the log, the model as it was when a run stopped before its end."""
 
+STATE_KEYS = frozenset({"settings", "begun", "supply", "position", "sums", "results", "log_bytes", "learner"})
+"""What a state holds."""
+
 Outcome: TypeAlias = Literal["completed", "gate missed", "interrupted"]
 
 _MEASURED_AT_ONCE = 16

@@ -1,16 +1,19 @@
 """Screens packed into tar files: ``N.webp`` (lossless) and ``N.json`` a screen, readable by any tar program.
 
-Fractions are written as whole numbers of ten-thousandths. A shard is written beside its name and moved there when it
-is complete, so that an interrupted run leaves no half shard.
+Fractions are written as whole numbers of ten-thousandths. The last member, ``end.json``, has the checksums of all
+screens: a shard that lost some, or whose bytes were changed, is named and not trained on. It is written beside its
+name and moved there when it is complete, so that an interrupted run leaves no half shard.
 """
 
 import contextlib
 import io
 import json
+import math
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
@@ -19,6 +22,25 @@ from foveate.actions.errors import UsageError
 from foveate.policies.training.screens import Element, Glyph, Question, Screen, Text
 
 _UNIT = 10_000
+_END: Final = "end.json"
+
+
+class Entry(NamedTuple):
+    """Where a screen lies in its shard.
+
+    Attributes:
+        picture: First byte of its picture.
+        picture_size: Bytes.
+        text: First byte of its text.
+        text_size: Bytes.
+        checksum: CRC-32 of both.
+    """
+
+    picture: int
+    picture_size: int
+    text: int
+    text_size: int
+    checksum: int
 
 
 def write_shard(path: Path, screens: Iterable[Screen]) -> int:
@@ -48,15 +70,68 @@ def write_shard(path: Path, screens: Iterable[Screen]) -> int:
 
 
 def _write(part: Path, screens: Iterable[Screen]) -> int:
-    count = 0
+    sums: list[int] = []
     with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
-        for screen in screens:
+        for count, screen in enumerate(screens):
             picture = io.BytesIO()
             Pillow.fromarray(screen.image).save(picture, "WEBP", lossless=True, quality=50, method=1)
+            text = json.dumps(_as_data(screen), separators=(",", ":")).encode()
             _add(tar, f"{count:06d}.webp", picture.getvalue())
-            _add(tar, f"{count:06d}.json", json.dumps(_as_data(screen), separators=(",", ":")).encode())
-            count += 1
-    return count
+            _add(tar, f"{count:06d}.json", text)
+            sums.append(zlib.crc32(text, zlib.crc32(picture.getvalue())))
+        _add(tar, _END, json.dumps({"checksums": sums}).encode())
+    return len(sums)
+
+
+def entries_of(path: Path) -> tuple[Entry, ...]:
+    """List a shard's screens, and see that none is missing.
+
+    Raises:
+        UsageError: If it is no shard, or is broken.
+    """
+    places: list[tuple[int, int]] = []
+    sums: list[int] | None = None
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if member.name == _END:
+                    content = tar.extractfile(member)
+                    sums = [int(value) for value in json.loads(content.read() if content else b"")["checksums"]]
+                    break
+                number, kind = divmod(len(places), 2)
+                if member.name != f"{number:06d}.{('webp', 'json')[kind]}":
+                    raise ValueError(f"screen {number} is not where it should be ({member.name})")
+                places.append((member.offset_data, member.size))
+        if sums is None or len(places) != 2 * len(sums):
+            raise ValueError(f"it ends after {len(places) // 2} screens, before its own end")
+    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise UsageError(f"{path} is no whole shard of screens: {exc}: make it again with foveate data make") from exc
+    return tuple(
+        Entry(*picture, *text, checksum)
+        for picture, text, checksum in zip(places[::2], places[1::2], sums, strict=True)
+    )
+
+
+def read_entry(path: Path, entry: Entry) -> Screen:
+    """Read one screen of a shard.
+
+    Raises:
+        UsageError: If it is broken.
+    """
+    try:
+        with path.open("rb") as file:
+            parts = []
+            for start, size in ((entry.picture, entry.picture_size), (entry.text, entry.text_size)):
+                file.seek(start)
+                parts.append(file.read(size))
+        picture, text = parts
+        if zlib.crc32(text, zlib.crc32(picture)) != entry.checksum:
+            raise ValueError("its bytes are not those that were written")
+        return _checked(_of_data(json.loads(text), picture))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
+        raise UsageError(
+            f"{path} is broken in the screen at byte {entry.picture}: {exc}: make it again with foveate data make"
+        ) from exc
 
 
 def read_shard(path: Path) -> Iterator[Screen]:
@@ -65,28 +140,28 @@ def read_shard(path: Path) -> Iterator[Screen]:
     Raises:
         UsageError: If it is no shard, or is broken.
     """
-    try:
-        with tarfile.open(path, "r:") as tar:
-            picture = b""
-            for member in tar:
-                content = tar.extractfile(member)
-                if content is None:
-                    continue
-                if member.name.endswith(".webp"):
-                    picture = content.read()
-                else:
-                    yield screen_of(picture, content.read())
-    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError) as exc:
-        raise UsageError(f"{path} is no shard of screens: {exc}: make it again with foveate data make") from exc
+    for entry in entries_of(path):
+        yield read_entry(path, entry)
 
 
-def screen_of(picture: bytes, text: bytes) -> Screen:
-    """Make a screen of its two files.
+def _checked(screen: Screen) -> Screen:
+    """See that what a screen says of itself is there.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: If they are broken.
+        ValueError: If it is not; says what.
     """
-    return _of_data(json.loads(text), picture)
+    for element in screen.elements:
+        if any(not 0 <= index < len(screen.texts) for index in element.texts):
+            raise ValueError(f"the element {element.name!r} is found by a text that is not there")
+        if len(element.aim) != 2 or not all(map(math.isfinite, (*element.box, *element.aim))):
+            raise ValueError(f"the element {element.name!r} is nowhere")
+    for question in screen.questions:
+        if question.element is not None and not 0 <= question.element < len(screen.elements):
+            raise ValueError(f"the question {question.task!r} is about an element that is not there")
+    said = {**screen.facts, **{name: value for element in screen.elements for name, value in element.facts.items()}}
+    if any(not isinstance(value, str) for value in said.values()):
+        raise ValueError("a fact is no text")
+    return screen
 
 
 def shards_in(folder: Path) -> tuple[Path, ...]:

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +36,36 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     except OSError as exc:
         with contextlib.suppress(OSError):
             part.unlink()
-        kept = "the one saved before is kept" if path.exists() else "none was saved before"
+        kept, then = (
+            ("the one saved before is kept", "go on with --resume")
+            if path.exists()
+            else ("none was saved before", "begin again without it")
+        )
         raise TrainingError(
             f"the state {path} cannot be saved: {exc.strerror or exc} ({kept}): make room for "
-            f"{packed.getbuffer().nbytes >> 20} MiB there, then go on with --resume"
+            f"{packed.getbuffer().nbytes >> 20} MiB there, then {then}"
         ) from exc
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path, *, holding: Collection[str] = ()) -> dict[str, Any]:
     """Read a state; its tensors are on the CPU.
 
+    Args:
+        path: Its file.
+        holding: What it must hold.
+
     Raises:
-        TrainingError: If it is missing or broken.
+        TrainingError: If it is missing or broken, or holds something else.
     """
     try:
         state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
         raise TrainingError(f"{path.parent} holds no state to go on from: leave --resume out to begin there") from exc
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as exc:
-        why = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        # what torch advises for a file that is no state of its own, to run its code, is no advice
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else "it is no state that was saved whole"
         raise TrainingError(f"the state {path} cannot be read: {why}: begin again in another --work folder") from exc
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or not set(holding) <= set(state):
         raise TrainingError(f"{path} holds no state: begin again in another --work folder")
     return state
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import random
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from foveate.actions.errors import UsageError
 from foveate.policies.training.screens import Screen
-from foveate.policies.training.shards import screen_of
+from foveate.policies.training.shards import Entry, entries_of, read_entry
 from foveate.policies.training.stream import Wanted
 
 
@@ -26,6 +25,7 @@ class StoredScreens:
         seed: Of the order.
         prepare: Makes of a stored screen what is shown, given what decides and what is to be asked. By default the
             screen with some of its own questions, drawn by lot.
+        side: Pixels along a side that every picture must have; None takes any.
 
     Raises:
         UsageError: If a shard is broken, or if there is no screen at all.
@@ -37,12 +37,14 @@ class StoredScreens:
         *,
         seed: int = 0,
         prepare: Callable[[random.Random, Screen, Wanted], Screen] | None = None,
+        side: int | None = None,
     ) -> None:
         self._shards = tuple(shards)
         self._seed = seed
         self._prepare = prepare or some_questions
+        self._side = side
         found = [_contents(number, path) for number, path in enumerate(self._shards)]
-        self._rows: NDArray[np.int64] = np.concatenate([np.zeros((0, 5), np.int64), *found])
+        self._rows: NDArray[np.int64] = np.concatenate([np.zeros((0, 6), np.int64), *found])
         if not len(self._rows):
             raise UsageError(
                 f"{', '.join(map(str, shards)) or 'no shards'}: not one screen: make some with foveate data make"
@@ -84,30 +86,31 @@ class StoredScreens:
             index: 0 to the number of screens.
 
         Raises:
-            UsageError: If its shard is broken.
+            UsageError: If its shard is broken, or its picture has another size.
         """
-        shard, *places = (int(value) for value in self._rows[index])
+        shard, *entry = (int(value) for value in self._rows[index])
         path = self._shards[shard]
-        try:
-            with path.open("rb") as file:
-                parts = []
-                for start, size in (places[:2], places[2:]):
-                    file.seek(start)
-                    parts.append(file.read(size))
-            return screen_of(*parts)
-        except (OSError, ValueError, KeyError, TypeError) as exc:
+        screen = read_entry(path, Entry(*entry))
+        if self._side is not None and screen.image.shape[:2] != (self._side, self._side):
+            high, wide = screen.image.shape[:2]
             raise UsageError(
-                f"{path} is broken at screen {index}: {exc}: make it again with foveate data make"
-            ) from exc
+                f"{path}: a screen is {wide}x{high} pixels and the model's tile is {self._side}: set shape.tile, or "
+                "make the shards again"
+            )
+        return screen
 
     def fingerprint(self) -> str:
-        """Give what two runs on the same screens have in common: names, numbers and lengths of what is stored."""
-        data = [[path.name for path in self._shards], self._rows.tolist()]
+        """Give what two runs on the same screens have in common: names of shards, numbers and texts of screens.
+
+        Pictures are left out: two drawings of one page may differ by a shade.
+        """
+        data = [[path.name for path in self._shards], self._rows[:, [0, 4]].tolist()]
         return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:16]
 
     def _some(self, rows: NDArray[np.int64]) -> "StoredScreens":
         part = StoredScreens.__new__(StoredScreens)
         part._shards, part._seed, part._prepare, part._rows = self._shards, self._seed, self._prepare, rows
+        part._side = self._side
         return part
 
 
@@ -118,21 +121,8 @@ def some_questions(rng: random.Random, screen: Screen, wanted: Wanted) -> Screen
 
 
 def _contents(number: int, path: Path) -> NDArray[np.int64]:
-    """List a shard: its number, then place and length in bytes of each screen's picture and text."""
-    rows: list[tuple[int, int, int, int, int]] = []
-    try:
-        with tarfile.open(path, "r:") as tar:
-            picture = (0, 0)
-            for member in tar:
-                if member.name.endswith(".webp"):
-                    picture = (member.offset_data, member.size)
-                elif member.name.endswith(".json"):
-                    rows.append((number, *picture, member.offset_data, member.size))
-        if rows and path.stat().st_size < rows[-1][3] + rows[-1][4]:
-            raise tarfile.ReadError("it ends too soon")
-    except (OSError, tarfile.TarError) as exc:
-        raise UsageError(f"{path} is no shard of screens: {exc}: make it again with foveate data make") from exc
-    return np.array(rows, np.int64).reshape(-1, 5)
+    """List a shard's screens: its number, then their entries."""
+    return np.array([(number, *entry) for entry in entries_of(path)], np.int64).reshape(-1, 6)
 
 
 @lru_cache(maxsize=8)

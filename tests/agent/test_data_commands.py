@@ -8,10 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from foveate.policies.training.shards import read_shard, shards_in
+from foveate.actions.errors import UsageError
+from foveate.agent.training import making
+from foveate.agent.training.making import UNTIL, seeds_in
+from foveate.agent.training.programs import demonstrations
+from foveate.policies.training.screens import Screen
+from foveate.policies.training.shards import read_shard, shards_in, write_shard
 
 COMMAND = [str(Path(sys.executable).with_name("foveate")), "data"]
 
@@ -91,12 +97,108 @@ def test_a_folder_that_cannot_be_written_is_named(chromium: str, tmp_path: Path)
 def test_what_is_no_shard_is_named(made: Path) -> None:
     (made / "bad.tar").write_text("nothing")
     (made / "empty").mkdir(exist_ok=True)
-    for source in ("bad.tar", "empty", "nowhere"):
+    write_shard(made / "none" / "none.tar", ())
+    told = {"nowhere": "there is no such file or folder", "none/none.tar": "holds no screens", "none": "no screens"}
+    for source in ("bad.tar", "empty", "nowhere", "none/none.tar", "none"):
         done = data("show", source, "--out", "x.png", cwd=made)
         assert done.returncode == 2, done.stderr
         assert source in done.stderr
+        assert told.get(source, "") in done.stderr
         assert "foveate data make" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
     assert not (made / "x.png").exists()
+
+
+def test_pictures_that_cannot_be_written_are_named(made: Path) -> None:
+    (made / "afile").write_text("no folder")
+    (made / "folder.png").mkdir(exist_ok=True)
+    for out, told in (
+        ("afile", "afile/0000.png cannot be written: File exists"),
+        ("afile/z.png", "afile/z.png cannot be written: File exists"),
+        ("folder.png", "folder.png cannot be written: Is a directory"),
+        ("y.jpg", "--out y.jpg: pictures are PNG, not .jpg: give y.png, or a folder"),
+    ):
+        done = data("show", "pages", "--out", out, "--count", "1", cwd=made)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not (made / "y.jpg").exists()
+
+
+@pytest.mark.parametrize("out", ["full.png", "full"])
+def test_a_full_disk_leaves_no_half_picture(made: Path, out: str) -> None:
+    line = f"ulimit -f 4; exec {COMMAND[0]} data show pages --out {out} --count 1"
+    done = subprocess.run(["bash", "-c", line], cwd=made, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written: File too large: free some space or give another --out" in done.stderr
+    assert [path for path in made.rglob("*full*") if not path.is_dir()] == []
+
+
+# What is there is not lost ------------------------------------------------------------------------------------------
+
+
+def shard(folder: Path, seeds: range, kind: str = "web", until: int | None = None) -> Path:
+    """Write a shard of empty screens; where it says until which seed it goes, it may lack its last ones."""
+    path = folder / f"{kind}-seen-{seeds.start:011d}.tar"
+    picture, more = np.zeros((8, 8, 3), np.uint8), {} if until is None else {UNTIL: str(until)}
+    write_shard(path, [Screen(picture, (), (), (), {"seed": str(seed), "split": "seen", **more}) for seed in seeds])
+    return path
+
+
+def test_a_shard_tells_of_what_seeds_it_was_made(tmp_path: Path) -> None:
+    assert seeds_in(shard(tmp_path, range(24, 36))) == range(24, 36)
+    assert seeds_in(shard(tmp_path, range(60, 118), "programs", until=120)) == range(60, 120)
+    assert list(seeds_in(shard(tmp_path, range(0)))) == []
+    assert list(seeds_in(tmp_path / "web-seen-00000000099.tar")) == []
+    cut = shard(tmp_path, range(7, 9))
+    cut.write_bytes(cut.read_bytes()[:2_000])
+    assert list(seeds_in(cut)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "count", "workers", "fits"),
+    [
+        ([(0, 24)], 24, 1, True),
+        ([(0, 24)], 24, 2, False),
+        ([(0, 24)], 12, 1, False),
+        ([(0, 12)], 24, 1, True),
+        ([(0, 12), (12, 24)], 24, 1, False),
+        ([(0, 12), (12, 24)], 24, 2, True),
+        ([(24, 48)], 24, 3, True),
+        ([(20, 48)], 24, 3, False),
+        ([], 24, 2, True),
+    ],
+)
+@pytest.mark.parametrize("kind", ["web", "programs"])
+def test_shards_that_would_take_seeds_away_or_double_them_are_refused(
+    tmp_path: Path, there: list[tuple[int, int]], count: int, workers: int, fits: bool, kind: str
+) -> None:
+    for start, end in there:
+        shard(tmp_path, range(start, end), kind)
+    shard(tmp_path, range(5), "programs" if kind == "web" else "web")
+    divided = making.orders if kind == "web" else demonstrations.orders
+    todo = divided(tmp_path, range(count), "seen", workers)
+    if fits:
+        making.refuse_loss(todo)
+    else:
+        with pytest.raises(UsageError, match=r"holds seeds \d+ to \d+, .* give another --out, or a --seed after"):
+            making.refuse_loss(todo)
+
+
+def test_the_command_refuses_before_anything_is_made(tmp_path: Path) -> None:
+    before = shard(tmp_path / "pages", range(24)).read_bytes()
+    done = data("make", "--out", "pages", "--count", "24", "--workers", "2", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "pages/web-seen-00000000000.tar holds seeds 0 to 23" in done.stderr
+    assert [path.read_bytes() for path in (tmp_path / "pages").iterdir()] == [before]
+
+
+def test_a_browser_that_is_none_is_named(tmp_path: Path) -> None:
+    for flags in ((), ("--programs",)):
+        done = data("make", "--out", "a", "--count", "4", "--browser", "/no/such", *flags, cwd=tmp_path)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+        assert "--browser /no/such: there is no program of that name" in done.stderr
 
 
 def test_who_makes_what_is_kept_for_evaluation_is_told_so(made: Path) -> None:

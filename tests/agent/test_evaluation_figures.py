@@ -3,12 +3,15 @@
 import importlib.util
 import itertools
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from foveate.actions.errors import UsageError
+from foveate.actions.errors import RecordError, UsageError
 from foveate.agent.evaluate import Plan
 from foveate.agent.evaluation_figures import baselines, best_point, medians, tally, wilson
 from foveate.agent.evaluation_items import (
@@ -126,6 +129,8 @@ def test_more_episodes_go_on_where_fewer_ended() -> None:
         (Plan("clicks", episodes=DRAW + 1), f"--episodes {DRAW + 1}"),
         (Plan("clicks", seed=DRAWS), f"a seed of 0 to {DRAWS - 1}"),
         (Plan("clicks", out=Path("/")), "--out / is a folder"),
+        (Plan("clicks", out=Path("a/p.png")), "--out a/p.png is where the picture"),
+        (Plan("typing", out=Path("a/p.PNG")), "give --out a/p.json"),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused_by_name(plan: Plan, told: str) -> None:
@@ -220,7 +225,7 @@ def test_the_readme_tells_the_figures_of_all_suites() -> None:
     )
     assert "| the word at a place | 0 of 2: 0% (0% to 66%) |" in text
     assert "| todo | 1 of 1: 100% (21% to 100%) | 1 of 1: 100% (21% to 100%) |" in text
-    assert "A whole step in the applications: 130 ms median (budget 500; encode 40, settle 60)." in text
+    assert "A whole step in the applications: 130 ms median (encode 40, settle 60); the budget is 500 ms." in text
 
 
 def test_a_line_says_how_far_a_suite_has_come() -> None:
@@ -249,6 +254,40 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         again.add(click(2, [0, 0, 1, 1], [0.5, 0.5]))
     with Journal(out, HEAD, resume=True) as third:
         assert len(third.done) == 3
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_one_error_and_what_was_written_is_kept(tmp_path: Path) -> None:
+    out, kept = tmp_path / "a.json", 0
+    with (
+        room_for(1_500),
+        pytest.raises(RecordError, match=r"a\.json\.journal cannot be written: .*--resume goes on"),
+        Journal(out, HEAD) as journal,
+    ):
+        for kept in range(100):
+            journal.add(click(kept, [0, 0, 1, 1], [0.5, 0.5]))
+    assert 2 < kept == len(journal.done)
+    with Journal(out, HEAD, resume=True) as again:
+        assert len(again.done) == kept
+        with room_for(1_500), pytest.raises(RecordError, match=r"a\.json cannot be written"):
+            again.finish("x" * 2_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json.journal"]
+    with Journal(out, HEAD, resume=True) as third:
+        third.add(click(kept, [0, 0, 1, 1], [0.5, 0.5]))
+    before = (tmp_path / "a.json.journal").read_bytes()
+    with room_for(200), pytest.raises(RecordError, match=r"journal cannot be written"), Journal(out, HEAD, resume=True):
+        pass
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
 def test_an_unfinished_journal_is_not_overwritten(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.timeout(300)]
 
 from rich.console import Console  # noqa: E402
 
-from foveate.actions.errors import UsageError  # noqa: E402
+from foveate.actions.errors import TrainingError, UsageError  # noqa: E402
 from foveate.agent.training.running import Order, begin  # noqa: E402
 from foveate.policies.internvl import checkpoint as checkpoints  # noqa: E402
 from foveate.policies.training.shards import write_shard  # noqa: E402
@@ -180,6 +180,7 @@ def test_ctrl_c_saves_the_state_and_says_how_to_go_on(tmp_path: Path) -> None:
             r"--init tiny does not fit the configuration's \[shape\]: it has tile 448 and not 112, patch 28",
         ),
         ({"work": "empty"}, r"empty/shards holds no shards \(\*.tar\): make some with foveate data make"),
+        ({"out": Path(__file__) / "model"}, r"--out \S+: \S+test_train.py is no folder that can be written to"),
         ({"work": "toy.toml"}, r"--work \S+toy.toml cannot be used: File exists: give another folder"),
     ],
 )
@@ -188,24 +189,59 @@ def test_what_cannot_be_begun_is_refused_by_name(tmp_path: Path, order: dict[str
     given = {"config": str(config(tmp_path)), "work": folder, **order}
     given["work"] = tmp_path / given["work"]
     with pytest.raises(UsageError, match=says):
-        begin(Order(**given, out=tmp_path / "model"), Console(file=io.StringIO()))
+        begin(Order(**{"out": tmp_path / "model", **given}), Console(file=io.StringIO()))
     assert not (folder / "state.pt").exists()
 
 
 def test_screens_that_are_kept_for_evaluation_are_never_trained_on(tmp_path: Path) -> None:
     folder, plan = tmp_path / "work", config(tmp_path)
-    for facts, says in (({"split": "unseen"}, "seed 0, split unseen"), ({"seed": "10000000007"}, "seed 10000000007")):
+    for facts, says in (
+        ({"split": "unseen", "seed": "3"}, "seed 3, split unseen"),
+        ({"split": "seen", "seed": "10000000007"}, "seed 10000000007, split seen"),
+        ({"split": "seen"}, "seed unknown, split seen"),
+        ({"seed": "3"}, "seed 3, split unknown"),
+        ({"split": "seen", "seed": "+10000000007"}, "seed .10000000007"),
+    ):
         screens = (replace(toy_screen(random.Random(seed)), facts=facts) for seed in range(4))
         write_shard(folder / "shards" / "toys.tar", screens)
-        with pytest.raises(UsageError, match=f"a screen of {says}.* is kept for evaluation and never trained on"):
+        with pytest.raises(
+            UsageError, match=f"a screen of {says}.* is or may be kept for evaluation and is never trained on"
+        ):
             begin(Order(str(plan), folder, tmp_path / "model"), Console(file=io.StringIO()))
 
 
 def test_screens_of_another_size_are_refused(tmp_path: Path) -> None:
     folder, plan = work(tmp_path), config(tmp_path)
     plan.write_text(plan.read_text().replace("tile = 112", "tile = 448"))
-    with pytest.raises(UsageError, match="the screens of shards are 112x112 pixels and the model's tile is 448"):
+    with pytest.raises(UsageError, match=r"toys\.tar: a screen is 112x112 pixels and the model's tile is 448"):
         begin(Order(str(plan), folder, tmp_path / "model"), Console(file=io.StringIO()))
+
+
+def test_the_folder_where_one_stands_may_be_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, plan = work(tmp_path), config(tmp_path, steps=2)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert begin(Order(str(plan), folder, Path()), Console(file=io.StringIO())).outcome == "completed"
+    assert checkpoints.check(tmp_path / "here").tile == 112
+
+
+def test_more_patches_than_a_screen_has_are_refused(tmp_path: Path) -> None:
+    folder, plan = work(tmp_path), config(tmp_path)
+    plan.write_text(plan.read_text().replace('name = "read"', 'name = "read"\npatches = 999'))
+    with pytest.raises(UsageError, match="stage read: patches = 999, and a screen has"):
+        begin(Order(str(plan), folder, tmp_path / "model"), Console(file=io.StringIO()))
+
+
+@pytest.mark.parametrize("content", [b"garbage" * 99, b"", "other"])
+def test_a_state_that_is_none_is_named_without_advice_that_would_run_its_code(tmp_path: Path, content: Any) -> None:
+    folder, plan = work(tmp_path), config(tmp_path)
+    if content == "other":
+        torch.save({"weights": torch.zeros(2)}, folder / "state.pt")
+    else:
+        (folder / "state.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"state\.pt .*begin again in another --work folder") as caught:
+        begin(Order(str(plan), folder, tmp_path / "model", resume=True), Console(file=io.StringIO()))
+    assert "weights_only" not in str(caught.value)
 
 
 def test_a_rate_that_is_too_high_is_named_and_the_state_of_before_is_kept(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from foveate.agent.training.progress import TrainingView, clock
 from foveate.agent.training.provision import has_chromium, provide
 from foveate.policies.training.screens import Screen
 from foveate.policies.training.settings import StageSettings
+from foveate.policies.training.shards import read_shard
 
 STAGE = StageSettings(name="say", objectives={"say": 1.0}, steps=100)
 LINE = {
@@ -51,6 +52,7 @@ FIGURES = {
             "median_ms": {"encode": 12.5, "total": 40.0},
         }
     },
+    "machine": {"cores": 2, "cpu": "a processor"},
     "items": [{"right": True}],
 }
 
@@ -147,9 +149,9 @@ def test_the_card_says_what_was_trained_and_what_was_measured(tmp_path: Path) ->
     figures.write_text(json.dumps(FIGURES))
     main(["--model", str(tmp_path), "--figures", str(figures)])
     card = (tmp_path / "README.md").read_text()
-    assert "| clicks / right / all | 9 of 10 | **90%** (60% to 98%) |" in card
-    assert "| clicks / right / unseen | 0 of 0 | of none |" in card
-    assert "- clicks: encode 12.5, total 40" in card
+    assert "| one click | 9 of 10: 90% (60% to 98%) | - | - |" in card
+    assert "A step: 40 ms median (encode 12)." in card
+    assert "provision --work work\nfoveate train sft --config tiny --work work --out model\n" in card
     assert "Not measured yet" not in card
 
 
@@ -164,6 +166,24 @@ def test_what_a_person_writes_outside_the_markers_stays(tmp_path: Path) -> None:
 def test_a_card_without_its_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"training.json cannot be read: .* the card needs it"):
         write_card(tmp_path)
+
+
+@pytest.mark.parametrize("run", [None, "{}", "[1]", "no json"])
+def test_the_command_says_what_the_card_lacks_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: str | None
+) -> None:
+    if run is not None:
+        (tmp_path / "training.json").write_text(run)
+    assert main(["--model", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/training.json ")
+    assert "the card needs" in line
+    done = subprocess.run(
+        [sys.executable, "-m", "foveate.agent.training.card", "--model", "/nonexistent"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = "error: /nonexistent/training.json cannot be read: No such file or directory: the card needs it\n"
+    assert (done.returncode, done.stderr) == (2, told)
 
 
 def test_without_chromium_training_goes_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +236,22 @@ def test_missing_data_is_made_once_and_can_be_trained_on(provided: list[str], tm
     alone = [supply.shown["programs"].screen(number, random.Random(number), Wanted(1)) for number in range(8)]
     assert [step.questions[:1] for step in steps] == [step.questions for step in alone]
     assert max(len(step.questions) for step in steps) > 2
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(200)
+def test_a_shard_that_was_made_of_fewer_seeds_is_made_again(provided: list[str], tmp_path: Path) -> None:
+    said: list[str] = []
+    provide(tmp_path, pages=5, programs=2, workers=1, say=said.append)
+    pages, programs = (tmp_path / "shards" / name for name in ("pages", "programs"))
+    assert f"{pages}/web-seen-00000000000.tar holds 3 of 5 seeds: it is made again" in said
+    assert f"{programs}/programs-seen-00000000000.tar holds 1 of 2 seeds: it is made again" in said
+    for folder, count in ((pages, 5), (programs, 2)):
+        (shard,) = folder.iterdir()
+        assert {screen.facts["seed"] for screen in read_shard(shard)} == {str(seed) for seed in range(count)}
+    said.clear()
+    provide(tmp_path, pages=4, programs=1, workers=1, say=said.append)
+    assert said == []
 
 
 def outside(screen: Screen) -> bool:

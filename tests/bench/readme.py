@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foveate.agent.measured_tables import tables
+
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
 PHASES = ("tile", "encode", "prefill", "decode", "parse", "dispatch", "settle", "capture")
@@ -28,54 +30,12 @@ def render() -> str:
 
 
 def tiny_section(figures: dict[str, Any], source: Path) -> str:
-    """Give what ``foveate eval tiny`` found: a table of suites, one of applications, times, the picture."""
-    suites, machine = figures["suites"], figures["machine"]
-    clicks, apps = suites["clicks"], suites["apps"]
-    head = (
-        f"The bundled checkpoint (`foveate eval tiny`), {machine['cores']} cores of {machine['cpu']}: right answers "
-        "with Wilson 95 % intervals. Half of the generated pages are made of fonts, themes and words that were kept "
-        "out of training; no sample application, and no sentence of one, is in what it was trained on."
-    )
-    rows = [
-        ("one click", clicks["right"]),
-        ("*a random point*", clicks["baselines"]["random_point"]),
-        ("*the best fixed point, chosen on other pages*", clicks["baselines"]["best_fixed_point"]),
-        ("*a random element, told where they are*", clicks["baselines"]["random_element_oracle"]),
-        ("a text into the named field", suites["typing"]["verified"]),
-        ("... and ended by its own word", suites["typing"]["own_word"]),
-        ("the word at a place", suites["answers"]["right"]),
-        ("a task of several steps", suites["programs"]["verified"]),
-        ("... and ended by its own word", suites["programs"]["own_word"]),
-    ]
-    table = ["| generated pages | all | trained on the like | kept out |", "|---|---|---|---|"]
-    table += [
-        f"| {name} | {' | '.join(share(found[half]) for half in ('all', 'seen', 'unseen'))} |" for name, found in rows
-    ]
-    columns = [apps["applications"][column] for column in ("verified", "own_word")]
-    named = ["| sample application | verified by the page | and ended by its own word |", "|---|---|---|"]
-    named += [f"| {name} | {' | '.join(share(column[name]) for column in columns)} |" for name in columns[0]]
-    named.append(f"| all | {share(apps['verified']['all'])} | {share(apps['own_word']['all'])} |")
-    roles = ", ".join(
-        f"{role} {found['right']} of {found['of']}"
-        for role, found in sorted(clicks["roles"].items(), key=lambda item: -item[1]["of"])
-    )
-    spent = apps["median_ms"]
-    parts = ", ".join(f"{name} {spent[name]:.0f}" for name in PHASES if name in spent)
-    shown = [head, "\n".join(table), f"Clicks by what was to be clicked: {roles}.", "\n".join(named)]
-    if spent:
-        shown.append(f"A whole step in the applications: {spent['total']:.0f} ms median (budget 500; {parts}).")
+    """Give what ``foveate eval tiny`` found of the bundled checkpoint: tables, and the picture."""
+    shown = f"The bundled checkpoint, {tables(figures)}"
     picture = source.with_suffix(".png")
     if picture.exists():
-        shown.append(f"![Hits and misses on the first pages of the clicks]({picture.relative_to(ROOT)})")
-    return "\n\n".join(shown)
-
-
-def share(tally: dict[str, Any]) -> str:
-    """Give a count, its share and its interval; a dash of nothing."""
-    if not tally["of"]:
-        return "-"
-    low, high = tally["wilson95"]
-    return f"{tally['right']} of {tally['of']}: {tally['share']:.0%} ({low:.0%} to {high:.0%})"
+        shown += f"\n\n![Hits and misses on the first pages of the clicks]({picture.relative_to(ROOT)})"
+    return shown
 
 
 def loop_tables(figures: dict[str, Any]) -> str:

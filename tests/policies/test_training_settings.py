@@ -54,6 +54,13 @@ def test_a_budget_is_one_of_three() -> None:
         ({"data": {}}, "stage read: no screens"),
         ({"data": {"shards": {"browserless": {"folder": "x"}}}}, "the name is taken"),
         ({"stages": []}, "stages"),
+        ({"seed": 10**23}, "seed"),
+        ({"run": {"threads": 100_000}}, "run.threads"),
+        ({"data": {"browserless": 1.0, "held_out": 1.0}}, "data.held_out"),
+        ({"stages": [stage(rate=float("inf"))]}, "rate"),
+        ({"stages": [stage(objectives={"chars": float("inf")})]}, "chars"),
+        ({"shape": {"vision_width": 6_400_000}}, "shape.vision_width"),
+        ({"shape": {"context": 40}}, "context = 40 holds no prompt: a picture takes 64 tokens"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(wrong: dict[str, Any], says: str) -> None:
@@ -69,11 +76,12 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_named(tmp_path: Path) -> No
         read_settings(broken)
 
 
-def test_the_configuration_that_comes_with_the_package_can_be_read() -> None:
+@pytest.mark.parametrize("name", ["tiny", "tiny-long"])
+def test_the_configurations_that_come_with_the_package_can_be_read(name: str) -> None:
     from foveate.agent.training.running import config_path
 
-    settings = read_settings(config_path("tiny"))
-    assert [one.name for one in settings.stages] == ["read", "point", "act"]
+    settings = read_settings(config_path(name))
+    assert [one.name for one in settings.stages] == ["read", "point", "act", "practise"]
     assert settings.shares(settings.stages[2])["programs"] > 0
     with pytest.raises(UsageError, match=r"no such file: give a TOML file, or one of tiny"):
         config_path("tiniest")

@@ -4,20 +4,18 @@
 """
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from foveate.actions.errors import BrowserCrashed, UsageError
+from foveate.actions.errors import FoveateError, UsageError
 from foveate.agent.agent import Agent
 from foveate.agent.oracles.program_oracle import ProgramOracle, Slip
 from foveate.agent.oracles.state import OracleLost
-from foveate.agent.training.making import Way
+from foveate.agent.training.making import UNTIL, Stopped, Way, in_processes, stopping
 from foveate.agent.training.programs.env import ProgramEnv
 from foveate.agent.training.rendering import fewer_shades
 from foveate.agent.training.words import Split
@@ -33,6 +31,9 @@ _LANES = 3
 
 _PROGRAMS = 60
 """Programs a shard."""
+
+_LOOK_S = 0.1
+"""Seconds between two looks whether this process is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,15 @@ async def demonstrate(
             for place, seed in waiting:
                 done[place] = await _one(env, oracle, seed, split)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(_LANES, len(listed))):
-            group.create_task(lane())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(_LANES, len(listed))):
+                group.create_task(lane())
+    except ExceptionGroup as failed:
+        known = failed.subgroup(FoveateError)
+        if known is None:
+            raise
+        raise known.exceptions[0] from None  # the first lane's error tells as much as those of all
     return [done[place] for place in range(len(listed))]
 
 
@@ -174,16 +181,34 @@ def orders(
 def make_shard(order: Order) -> Made:
     """Make one shard of demonstrations; those that did not succeed are left out, and named."""
     begun_s = time.monotonic()
-    done = asyncio.run(demonstrate(order.seeds, order.split, mistakes=order.mistakes, way=order.way))
-    screens = write_shard(order.path, _kept(done))
+    try:
+        done = asyncio.run(_unless_stopped(order))
+    except asyncio.CancelledError as exc:
+        raise Stopped from exc
+    screens = write_shard(order.path, _kept(done, order.seeds.stop))
     unsolved = tuple(one.seed for one in done if not one.solved)
     return Made(len(done), screens, order.path.stat().st_size, unsolved, time.monotonic() - begun_s)
 
 
-def _kept(done: Sequence[Demonstration]) -> Iterator[Screen]:
+async def _unless_stopped(order: Order) -> list[Demonstration]:
+    """Demonstrate, and close the browsers in order where this process is to stop meanwhile."""
+    loop, whole = asyncio.get_running_loop(), asyncio.current_task()
+
+    def look() -> None:
+        if not stopping():
+            loop.call_later(_LOOK_S, look)
+        elif whole is not None:
+            whole.cancel()
+
+    look()
+    return await demonstrate(order.seeds, order.split, mistakes=order.mistakes, way=order.way)
+
+
+def _kept(done: Sequence[Demonstration], until: int) -> Iterator[Screen]:
+    """Give the steps of those that succeeded, and say in each where the shard ends."""
     for one in done:
         if one.solved:
-            yield from one.screens
+            yield from (replace(screen, facts={**screen.facts, UNTIL: str(until)}) for screen in one.screens)
 
 
 def make(todo: Sequence[Order], *, workers: int, say: Callable[[str], None]) -> Made:
@@ -200,20 +225,10 @@ def make(todo: Sequence[Order], *, workers: int, say: Callable[[str], None]) -> 
     """
     if not todo:
         raise UsageError("there is nothing to make: --count 1 is the least")
-    begun_s, total = time.monotonic(), Made()
-    for order, made in zip(todo, _made(todo, min(workers, len(todo))), strict=True):
-        total += made
-        say(f"{order.path.name}: {made}")
+    begun_s = time.monotonic()
+    with in_processes(make_shard, todo, min(workers, len(todo))) as working:
+        names = {future: order.path.name for future, order in zip(working, todo, strict=True)}
+        for future in as_completed(working):
+            say(f"{names[future]}: {future.result()}")
+        total = sum((future.result() for future in working), Made())
     return replace(total, seconds=time.monotonic() - begun_s)
-
-
-def _made(todo: Sequence[Order], workers: int) -> Iterator[Made]:
-    if workers == 1:
-        yield from map(make_shard, todo)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
-            yield from pool.map(make_shard, todo)
-        except BrokenProcessPool as exc:
-            raise BrowserCrashed("a process that does programs died: is there enough memory? Use --workers 1") from exc
