@@ -17,6 +17,7 @@ from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, Im
 from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
 from foveate.policies.engines.llamacpp_request import AS_WRITTEN, Answer, TileForm, body, content, refuse
 from foveate.policies.engines.llamacpp_text import PromptText
+from foveate.policies.engines.streaming import finished
 
 T = TypeVar("T")
 CacheType: TypeAlias = Literal["float16", "float32"]
@@ -170,7 +171,7 @@ class LlamaCppEngine(Resource, Engine):
                     raise ModelUnavailable("LlamaCppEngine was closed while it answered")
             finally:
                 self._cancelled.set()
-                await _finished(work)
+                await finished(work)
 
     async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Refuse: llama.cpp keeps what it encoded to itself."""
@@ -190,7 +191,7 @@ class LlamaCppEngine(Resource, Engine):
         try:
             return await asyncio.shield(future)
         finally:
-            await _finished(future)
+            await finished(future)
 
     def _answer(self, request: Request, files: GgufFiles, give: Callable[[Delta], object]) -> None:
         """Ask llama.cpp; runs in the engine's thread."""
@@ -223,17 +224,3 @@ class LlamaCppEngine(Resource, Engine):
 
 def _cores() -> int:
     return max(1, (os.cpu_count() or 2) // 2)
-
-
-async def _finished(work: "asyncio.Future[T]") -> None:
-    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile."""
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait({work})
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if not work.cancelled():
-        work.exception()  # it has been told where it was awaited; not twice
-    if cancelled is not None:
-        raise cancelled

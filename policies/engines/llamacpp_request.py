@@ -14,8 +14,8 @@ from foveate.actions.errors import ModelUnavailable
 from foveate.envs.base import Image
 from foveate.policies.base import Sampling, Usage
 from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.gbnf import gbnf
 from foveate.policies.engines.llamacpp_files import GgufFiles
-from foveate.policies.engines.llamacpp_grammar import gbnf
 from foveate.policies.engines.llamacpp_text import PromptText
 from foveate.policies.engines.streaming import StopText
 from foveate.policies.internvl.tiling import tile_grid, tiles

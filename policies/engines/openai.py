@@ -31,6 +31,7 @@ from foveate.policies.engines.base import (
     Request,
     TextPart,
 )
+from foveate.policies.engines.gbnf import gbnf
 from foveate.policies.engines.streaming import StopText
 from foveate.policies.internvl.tiling import visual_tokens
 
@@ -69,7 +70,7 @@ _DIALECTS: Final[Mapping[Dialect, _Ways]] = MappingProxyType(
         "lmdeploy": _Ways("picture", grammar=True),
         "vllm": _Ways("request", grammar=True, prefill=True),
         "sglang": _Ways("picture", grammar=True, prefill=True),
-        "llamacpp": _Ways(prefill=True),
+        "llamacpp": _Ways(grammar=True, prefill=True),
         "other": _Ways(),
     }
 )
@@ -250,6 +251,8 @@ class OpenAIEngine(Resource, Engine):
                 return {"response_format": {"type": "regex_schema", "regex_schema": pattern}}
             case "vllm":
                 return {"structured_outputs": {"regex": pattern}}
+            case "llamacpp":
+                return {"grammar": gbnf(pattern)}
             case _:
                 return {"regex": pattern}
 

@@ -1,6 +1,10 @@
 """What streaming takes: text from token ids as they come, and an end at any moment."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _INCOMPLETE = "\ufffd"
 _LONGEST_CHARACTER = 4
@@ -89,3 +93,17 @@ class TextStream:
         piece = self._decode(self._held)[self._given :]
         self._held, self._given = [], 0
         return "" if self.stopped else self._stop.push(piece)
+
+
+async def finished(work: "asyncio.Future[T]") -> None:
+    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as exc:
+            cancelled = exc
+    if not work.cancelled():
+        work.exception()  # it has been told where it was awaited; not twice
+    if cancelled is not None:
+        raise cancelled

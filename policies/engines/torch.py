@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from foveate.actions.errors import MissingDependency, ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Request
-from foveate.policies.engines.streaming import Aborted
+from foveate.policies.engines.streaming import Aborted, finished
 from foveate.policies.internvl import checkpoint as checkpoints
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class TorchEngine(Resource, Engine):
                     raise ModelUnavailable("TorchEngine was closed while it answered")
             finally:
                 model.cancelled.set()
-                await _finished(work)
+                await finished(work)
 
     async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Encode pictures ahead of a request to this engine."""
@@ -154,7 +154,7 @@ class TorchEngine(Resource, Engine):
         finally:
             if model is not None:
                 model.cancelled.set()
-            await _finished(future)
+            await finished(future)
 
 
 def _abortable(run: Callable[[], None]) -> Callable[[], None]:
@@ -167,17 +167,3 @@ def _abortable(run: Callable[[], None]) -> Callable[[], None]:
             return
 
     return quiet
-
-
-async def _finished(work: "asyncio.Future[T]") -> None:
-    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile."""
-    cancelled: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait({work})
-        except asyncio.CancelledError as exc:
-            cancelled = exc
-    if not work.cancelled():
-        work.exception()  # it has been told where it was awaited; not twice
-    if cancelled is not None:
-        raise cancelled

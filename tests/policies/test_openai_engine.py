@@ -187,6 +187,7 @@ async def test_closing_the_stream_closes_the_connection(server: Server) -> None:
         ("lmdeploy", "lmdeploy", {"grammar": "a"}, {"response_format": {"type": "regex_schema", "regex_schema": "a"}}),
         ("sglang", "sglang", {"grammar": "a"}, {"regex": "a"}),
         ("llama.cpp", "llamacpp", {"prefill": "<think>"}, {}),
+        ("llama.cpp", "llamacpp", {"grammar": "a+(b|c)"}, {"grammar": 'root ::= "a" + ( "b" | "c" )\n'}),
         ("someone", "other", {"sampling": Sampling(temperature=0.6, top_p=0.9, seed=4)}, {"top_p": 0.9, "seed": 4}),
     ],
 )
@@ -221,7 +222,8 @@ async def test_a_budget_of_one_tile_is_sent_as_that_tile(server: Server) -> None
 @pytest.mark.parametrize(
     ("owner", "more", "says_"),
     [
-        ("llamacpp", {"grammar": "a"}, "cannot keep to a regular expression"),
+        ("someone", {"grammar": "a"}, "cannot keep to a regular expression"),
+        ("llamacpp", {"grammar": "a(?=b)"}, "for which llama.cpp has no word"),
         ("lmdeploy", {"prefill": "<think>"}, "cannot be given the beginning"),
         ("vllm", {"flash": True}, "takes no flash"),
         ("vllm", {"visual_tokens": 64}, "takes no flash and no budget"),
