@@ -88,7 +88,8 @@ def _parsed(source: str) -> ast.expr:
             raise ParseError(f"{excerpt(digits)} is no number")
     try:
         tree = ast.parse(source, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as exc:
+    # SystemError: Python 3.11 can lose count of an expression's depth (gh-106905); the answer is asked for again
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, SystemError) as exc:
         raise ParseError(
             f"expected a call with literal arguments such as click(x=..., y=...), not {excerpt(source)}"
         ) from exc

@@ -349,3 +349,14 @@ def test_only_two_errors_come_out(text: str) -> None:
     with pytest.raises(ActionError) as caught:
         parse(text)
     assert type(caught.value) in (ParseError, OutOfFrame)
+
+
+def test_an_error_of_pythons_own_in_reading_a_call_is_an_answer_that_can_be_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lost(*_: object, **__: object) -> None:
+        raise SystemError("AST constructor recursion depth mismatch (before=156, after=209)")
+
+    monkeypatch.setattr("foveate.actions.formats.literal.ast.parse", lost)
+    with pytest.raises(ParseError, match="expected a call"):
+        parse_answer("<action>\nclick(x=0.5, y=0.5)\n</action>", frame=Frame(10, 10), convention=Convention.UNIT)
