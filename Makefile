@@ -49,6 +49,7 @@ figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and 
 		$$(test -e tests/bench/results/tiny.json.journal && echo --resume)
 	@$(PY) -m foveate.agent.training.card --model policies/internvl/tiny --figures tests/bench/results/tiny.json
 	@$(PY) tests/bench/shapes.py --out tests/bench/results/shapes.json
+	@.venv/bin/foveate bench model --model tiny --size 1B --layers 6 --rounds 3 --out tests/bench/results/model.json
 	@$(PY) tests/bench/readme.py
 
 train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE)

@@ -93,6 +93,7 @@ class Jump:
     """Decoding one answer under its grammar, with and without jump forward; medians of decoding, in milliseconds."""
 
     model: str
+    form: str
     forced: int
     free: int
     with_ms: float
@@ -128,7 +129,7 @@ def bench_model(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         for tiles in order.tiles:
             rows.append(_row(name, model, tiles, order, speeds[kind]))
             say(to_line(rows[-1]))
-        jumps.append(_jump(name, model, order.rounds))
+        jumps += [_jump(name, model, order.rounds, form) for form in _forms(model)]
     return {
         "what": "one request at a time; medians in milliseconds; the floor is arithmetic and memory of this machine",
         "machine": machine(), "versions": {name: version(name) for name in ("foveate", "torch", "transformers")},
@@ -172,7 +173,7 @@ def to_text(figures: Mapping[str, Any]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     text = ["  ".join(_cell(cell, widths[at], at) for at, cell in enumerate(line)) for line in lines]
     jumps = [
-        f"{jump['model']}: {jump['forced']} forced and {jump['free']} free tokens are decoded in "
+        f"{jump['model']}, {jump['form']}: {jump['forced']} forced and {jump['free']} free tokens are decoded in "
         f"{jump['with_ms']:.1f} ms, without jump forward in {jump['without_ms']:.1f}"
         for jump in figures["jump_forward"]
     ]
@@ -246,12 +247,22 @@ def _endless(model: "TorchModel") -> Iterator[None]:
         model.ends = ends
 
 
-def _jump(name: str, model: "TorchModel", rounds: int) -> Jump:
+_ALONE, _WHOLE = "a click alone", "an operation and any of seven kinds"
+
+
+def _forms(model: "TorchModel") -> tuple[str, ...]:
+    """Name the forms of answers that are compared; a model whose answers begin with an operation has but one."""
+    return (_WHOLE,) if _request(model, 1).prefill else (_ALONE, _WHOLE)
+
+
+def _jump(name: str, model: "TorchModel", rounds: int, form: str) -> Jump:
     asked = _request(model, 1)
     digits = 2 if model.checkpoint.profile == "tiny" else 4
     answer = CLICK.format(*(f"{value:.{digits}f}" for value in (0.5123, 0.2507)))
     kinds = frozenset({"click", "type_text", "press", "scroll", "wait", "respond", "terminate"})
-    pattern = answer_pattern(kinds, Convention.UNIT, Frame(_TILE, _TILE), begun=asked.prefill)
+    if form == _ALONE:
+        answer, kinds = answer[answer.index("<action>") :], frozenset({"click"})
+    pattern = answer_pattern(kinds, Convention.UNIT, Frame(_TILE, _TILE), operation=form == _WHOLE, begun=asked.prefill)
     asked = replace(asked, grammar=pattern, max_new_tokens=128)
     answer = answer.removeprefix(asked.prefill)
     times: dict[bool, list[float]] = {True: [], False: []}
@@ -267,7 +278,7 @@ def _jump(name: str, model: "TorchModel", rounds: int) -> Jump:
     finally:
         model.jump_forward = before
     forced, free = counts[True]
-    return Jump(name, forced, free, *(round(statistics.median(times[jump]), 2) for jump in (True, False)))
+    return Jump(name, form, forced, free, *(round(statistics.median(times[jump]), 2) for jump in (True, False)))
 
 
 def _said(model: "TorchModel", asked: Request, answer: str) -> Any:

@@ -70,8 +70,10 @@ def test_rows_say_what_was_asked_and_jumping_forward_draws_less() -> None:
         parts = row["encode_ms"] + row["prefill_ms"] + 3 * row["per_token_ms"]
         assert row["total_ms"] >= parts - 0.1
         assert row["ratio"] == pytest.approx(row["total_ms"] / row["floor_ms"], rel=0.01)
-    jumps = {jump["model"]: jump for jump in figures["jump_forward"]}
-    assert jumps[made]["forced"] > jumps[made]["free"] > 8
+    jumps = {(jump["model"], jump["form"].split()[1]): jump for jump in figures["jump_forward"]}
+    assert jumps[made, "operation"]["forced"] > jumps[made, "operation"]["free"] > 8
+    assert jumps[made, "click"]["forced"] > 1.5 * jumps[made, "click"]["free"]
+    assert ("tiny", "click") not in jumps
     table = to_text(figures).splitlines()
     assert len(table) == 1 + len(rows) + len(jumps)
     assert len({len(line) for line in table[: 1 + len(rows)]}) == 1
