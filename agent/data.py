@@ -45,6 +45,7 @@ def make(
     from foveate.agent.training import making
     from foveate.agent.training.layouts import TEST_SEEDS
     from foveate.agent.training.programs import demonstrations
+    from foveate.envs.chromium import find_chromium
 
     def say(line: str) -> None:
         _people.print(line, markup=False, soft_wrap=True)
@@ -52,6 +53,8 @@ def make(
     seeds = range(seed, seed + count)
     if seeds[-1] >= TEST_SEEDS or split is SplitName.UNSEEN:
         say("These are for evaluation and for looking at: foveate train refuses to learn from them.")
+    if browser is not None:
+        find_chromium(browser, "")  # before any process is started
     made: making.Made | demonstrations.Made
     if programs:
         done = demonstrations.orders(out, seeds, split.value, workers, making.Way(side, scale, browser))
