@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from foveate.actions.errors import BrowserCrashed, UsageError
+from foveate.agent.interrupts import ignoring_interrupts
 from foveate.agent.training.layouts import write_page
 from foveate.agent.training.markup import Page
 from foveate.agent.training.rendering import SCALE, SIDE, Renderer
@@ -247,7 +247,7 @@ def in_processes(job: Callable[[T], M], given: Sequence[T], workers: int) -> "It
     stop = context.Event()
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(stop,)) as pool:
         try:
-            with _ignoring_interrupts():
+            with ignoring_interrupts():
                 working = [pool.submit(_at_work, job, one) for one in given]
             yield working
         except BrokenProcessPool as exc:
@@ -255,19 +255,6 @@ def in_processes(job: Callable[[T], M], given: Sequence[T], workers: int) -> "It
         finally:
             stop.set()  # after Ctrl-C, or where one of them failed, the others have nothing to go on for
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C while processes are started, which then go on to ignore it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _begin(stop: Event) -> None:

@@ -67,10 +67,7 @@ def bags(kit: Kit) -> Made:
     icon = kit.one(("cart", "bookmark", "heart"))
     called = f"the {icon} icon"
     start = {name: 1, kit.one([one for one in names if one != name]): 1} if task == "drop" else {}
-    put_in = [
-        f"{kit.one(('click', 'press'))} {kit.said(put)} for {kit.said(one)}{' twice' * (count == 2)}"
-        for one, count in wanted.items()
-    ]
+    put_in = [_putting(kit, put, one, count, icon) for one, count in wanted.items()]
     plan: Want = _Bagged(wanted, put, f"Click {icon} icon")
     goal: dict[str, object] = {"bag": wanted, "taken": None}
     clauses, impossible = put_in, None
@@ -85,6 +82,10 @@ def bags(kit: Kit) -> Made:
             kit.one((f"click {called}", f"open {called}")),
             kit.one((f"remove {kit.said(name)}", f"delete {kit.said(name)}", f"take {kit.said(name)} out")),
         ]
+        if kit.chance(0.4):  # how one comes to it is left to the one who does it
+            clauses = [
+                kit.one((f"take {kit.said(name)} out of the {icon}", f"remove {kit.said(name)} from the {icon}"))
+            ]
         plan, goal = _Bagged(left, put, f"Click {icon} icon"), {"bag": left, "taken": None}
     elif task == "lacking":
         lacking = kit.thing(13)
@@ -98,6 +99,19 @@ def bags(kit: Kit) -> Made:
         f"bags, {task}", saying.joined(kit, clauses), _body(kit, names, (put, take), icon), plan, goal,
         {"bag": start, "inside": False, "taken": None}, _SCRIPT, impossible=impossible,
     )  # fmt: skip
+
+
+def _putting(kit: Kit, put: str, name: str, count: int, icon: str) -> str:
+    """Say that a thing is to be put in: by the button's name, or by what comes of it."""
+    name = kit.said(name)
+    if kit.chance(0.5):
+        return f"{kit.one(('click', 'press'))} {kit.said(put)} for {name}{' twice' * (count == 2)}"
+    many = kit.one(("two ", "two ", "2 ", "2 x ")) if count == 2 else kit.one(("", "", "one ", "1 ", "a "))
+    where = kit.one((f"the {icon}", f"the {icon}", "the bag", "my selection", "the order"))
+    return kit.one((
+        f"put {many}{name} in {where}", f"put {many}{name} into {where}", f"add {many}{name} to {where}", f"take {many}{name}",
+        f"get {many}{name}", f"{kit.said(put)} {many}{name}",
+    ))  # fmt: skip
 
 
 def _body(kit: Kit, names: list[str], verbs: tuple[str, str], icon: str) -> str:

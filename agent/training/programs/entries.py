@@ -132,7 +132,7 @@ def _tasks(made: _List, task: str) -> tuple[list[str], list[Want], dict[str, Any
     if task == "tick":
         ticked = kit.few(made.names, kit.some(1, 3))
         final["ticked"] = ticked
-        clauses += [saying.tick(kit, name, name not in made.on) for name in ticked]
+        clauses += [_tick(kit, name, name not in made.on) for name in ticked]
         wants = [made.ticked(ticked)]
     if task in ("delete", "both"):
         gone = kit.few(made.names, 1 if task == "both" else kit.some(1, 2))
@@ -144,26 +144,43 @@ def _tasks(made: _List, task: str) -> tuple[list[str], list[Want], dict[str, Any
         by_key = kit.chance(0.25)
         for name in kit.things(2 if task == "add two" else 1, 14):
             final["added"].append(name)
-            value = saying.quoted(kit, name)
-            clauses.append(
-                kit.one(
-                    (
-                        f"add {value}",
-                        f"add {value} to the list",
-                        f"put {value} on the list",
-                        f"enter {value} as a new entry",
-                    )
-                )
-            )
+            clauses.append(_add(kit, name))
             if by_key:
                 clauses[-1] += kit.one((" with Enter", " and press Enter", " by pressing Enter"))
             wants.append(made.added(name, by_key=by_key))
     return clauses, wants, final, None
 
 
+def _add(kit: Kit, name: str) -> str:
+    value, title = saying.quoted(kit, name), kit.said(kit.title)
+    return kit.one((
+        f"add {value}", f"add {value}", f"add {value} to the list", f"add {value} to the list", f"put {value} on the list",
+        f"enter {value} as a new entry", f"write {value} on the list", f"note {value} down", f"list {value} too",
+        f"add the entry {value}", f"append {value}", f"add {value} to {title}", f"put {value} into {title}", f"we also need {value} on the list",
+    ))  # fmt: skip
+
+
+def _tick(kit: Kit, name: str, on: bool) -> str:
+    if not on or kit.chance(0.5):
+        return saying.tick(kit, name, on)
+    name = saying.quoted(kit, name) if kit.chance(0.3) else kit.said(name)
+    return kit.one(
+        (
+            f"tick {name} off",
+            f"tick off {name}",
+            f"mark {name} as done",
+            f"cross {name} off",
+            f"{name} is done: tick it",
+        )
+    )
+
+
 def _delete(kit: Kit, name: str) -> str:
-    name = kit.said(name)
-    return kit.one((f"delete {name}", f"remove {name}", f"delete {name} from the list", f"remove the entry {name}"))
+    name = saying.quoted(kit, name) if kit.chance(0.25) else kit.said(name)
+    return kit.one((
+        f"delete {name}", f"delete {name}", f"remove {name}", f"delete {name} from the list", f"remove the entry {name}",
+        f"take {name} off the list", f"strike {name} off the list", f"get rid of {name}",
+    ))  # fmt: skip
 
 
 def _body(made: _List) -> str:

@@ -70,7 +70,7 @@ def _form(kit: Kit, controls: Sequence[Control], count: int, template: str, *, u
         last: Want = Entered(fields[-1].key, fields[-1].name, reached, [control.key for control in fields])
         button = "" if kit.chance(0.5) else kit.button(save, "save", key=key, first=True)
     else:
-        ending = saying.click(kit, save)
+        ending = saying.save(kit, save) if save.lower() in SAVING else saying.click(kit, save)
         last = Clicked(key, f"Click {save}", reached)
         button = kit.button(save, "save", key=key, first=True)
     return Made(

@@ -66,7 +66,7 @@ def choose(kit: Kit, group: str, option: str) -> str:
     group, option = kit.said(group), kit.said(option)
     return kit.one((
         f"choose {option} for {group}", f"set {group} to {option}", f"select {option} under {group}", f"pick {option} as {group}",
-        f"choose {option} as {group}",
+        f"choose {option} as {group}", f"change {group} to {option}", f"make {group} {option}", f"{group} is to be {option}",
     ))  # fmt: skip
 
 
@@ -90,3 +90,11 @@ def click(kit: Kit, name: str) -> str:
     return kit.one(
         (f"click {name}", f"click {name}", f"press {name}", f"press the {name} button", f"finish with {name}")
     )
+
+
+def save(kit: Kit, name: str) -> str:
+    """Say that a form is to be saved, sent, confirmed: by the button's name, or by what it does where that is its name."""
+    if kit.language != "en" or " " in name or not name.isalpha() or kit.chance(0.5):
+        return click(kit, name)
+    name = name.lower()
+    return kit.one((name, f"{name} it", f"{name} the form", f"{name} what you entered", f"{name} everything"))

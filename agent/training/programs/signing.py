@@ -51,7 +51,11 @@ def signing(kit: Kit) -> Made:
     goal: dict[str, object] = {"entered": given, "inside": given}
     wants: list[Want] = [entered]
     if task == "stay":
-        clauses.append(saying.tick(kit, stay, True))
+        clauses.append(kit.one((saying.tick(kit, stay, True), saying.tick(kit, stay, True), kit.said(stay))))
+    elif stay and task == "in" and kit.chance(0.3):
+        clauses.append(
+            kit.one((f"leave {kit.said(stay)} alone", f"do not tick {kit.said(stay)}", f"but not {kit.said(stay)}"))
+        )
     if task == "peek":
         wants = [*typed[:2], Until(says("shown", True), [Clicked("peek", f"Click {peek}")])]
         clauses.append(kit.one((f"click {kit.said(peek)}", f"show it with {kit.said(peek)}")))
@@ -64,7 +68,7 @@ def signing(kit: Kit) -> Made:
     else:
         clauses.append(saying.click(kit, enter))
         if task == "in and out":
-            clauses.append(kit.one((f"then leave with {kit.said(leave)}", f"click {kit.said(leave)} after that")))
+            clauses.append(kit.one((f"leave with {kit.said(leave)}", f"click {kit.said(leave)} after that")))
             wants = [Until(says("left", True), [entered, Clicked("leave", f"Click {leave}")])]
             goal = {"entered": given, "inside": None, "left": True}
     state = {
@@ -93,12 +97,15 @@ def _secret(kit: Kit) -> str:
 
 
 def _clauses(kit: Kit, fields: tuple[str, str], values: tuple[str, str]) -> list[str]:
-    if kit.chance(0.5):
+    if kit.chance(0.4):
         return [saying.fill_in(kit, fields[0], values[0]), saying.fill_in(kit, fields[1], values[1])]
     said = kit.said(fields[0]), kit.said(fields[1])
+    way = kit.one(("enter", "open the page", "get in", "go in", "let me in"))
     return [kit.one((
         f"sign in with {said[0]} {values[0]} and {said[1]} {values[1]}", f"log in: {said[0]} is {values[0]}, {said[1]} is {values[1]}",
         f"use {values[0]} as {said[0]} and {values[1]} as {said[1]}",
+        f"{way} as {values[0]}, the password is {values[1]}", f"{way} as {values[0]} with {said[1]} {values[1]}",
+        f"{way}: {values[0]}, {values[1]}", f"{way} as {values[0]} by the password {values[1]}",
     ))]  # fmt: skip
 
 
