@@ -87,6 +87,7 @@ def end(command: Callable[[], object], args: Sequence[str], people: Console) -> 
     if sys.stderr is not None:  # None where it was closed
         sys.stderr = cast(TextIO, _Heedless(sys.stderr))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("foveate.policies.internvl.hub").setLevel(logging.INFO)  # how much is being fetched, and where to
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     wants_json = "--json" in args
     with _kept(wants_json) as output:

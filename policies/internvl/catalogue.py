@@ -231,7 +231,7 @@ SIZES: Final[Mapping[str, Size]] = MappingProxyType(
 
 def size_of(model: str) -> Size | None:
     """Give the size that an id, or the name of a downloaded folder, is of; None where it is no InternVL3.5."""
-    name = model.rstrip("/").rpartition("/")[2]
+    name = model.rstrip("/").rpartition("/")[2].partition("@")[0]
     for size in SIZES.values():
         if any(name == known.rpartition("/")[2] for known in size.ids):
             return size

@@ -1,17 +1,15 @@
 """Checkpoints: finding a model's folder and checking it before anything heavy is loaded."""
 
 import json
-import socket
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
-from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.policies.internvl.hub import HubId, fetch, fetch_config
 from foveate.policies.internvl.layouts import MODEL_TYPES, Layout, Thresholds, is_flash, layout_of, transformers_config
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
 
@@ -19,9 +17,7 @@ BUNDLED = ("tiny",)
 """Names of the checkpoints that come with the package."""
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
-_CONNECT_S = 5.0
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-_SMALL_FILES = ("*.json", "*.txt", "*.jinja", "*.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,12 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
     """Give the folder of a model; blocks, and may download.
 
     Args:
-        model: A bundled model's name, a folder, or a hub id (``owner/name``).
+        model: A bundled model's name, a folder, or a hub id: ``owner/name``, of ModelScope ``modelscope:owner/name``,
+            with ``@revision`` behind it to pin a branch, tag or commit.
         endpoint: The hub's address; None is the hub client's own.
 
     Raises:
-        ModelUnavailable: If there is no such folder, or no hub that has it can be reached.
+        ModelUnavailable: If there is no such folder, no hub that has it can be reached, or the disk has no room for it.
         CheckpointError: If the hub has it in a layout that cannot be loaded.
         MissingDependency: If a hub id is given and the hub's client is not installed.
     """
@@ -75,9 +72,10 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
         return folder
     if folder.exists():
         raise ModelUnavailable(f"{name} is a file: give the folder that holds config.json")
-    if isinstance(model, Path) or name.count("/") != 1 or name.startswith((".", "/", "~")):
+    hub_id = None if isinstance(model, Path) else HubId.read(name)
+    if hub_id is None:
         raise ModelUnavailable(f"no model {name!r}: give 'tiny', a folder with config.json, or a hub id owner/name")
-    return _from_hub(name, endpoint)
+    return fetch(hub_id, _config, endpoint=endpoint)  # the layout is looked at before gigabytes are fetched
 
 
 def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, Any]:
@@ -89,9 +87,8 @@ def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, 
         MissingDependency: As ``find``.
     """
     name = str(model)
-    if name in BUNDLED or Path(name).expanduser().exists() or name.count("/") != 1:
-        return _config(find(model))
-    return _config(_from_hub(name, endpoint, config_only=True))
+    hub_id = None if name in BUNDLED or Path(name).expanduser().exists() else HubId.read(name)
+    return _config(find(model) if hub_id is None else fetch_config(hub_id, endpoint=endpoint))
 
 
 def check(folder: Path) -> Checkpoint:
@@ -246,39 +243,3 @@ def _channels(value: object, default: tuple[float, float, float]) -> tuple[float
     if not isinstance(value, list) or len(value) != 3:
         return default
     return float(value[0]), float(value[1]), float(value[2])
-
-
-def _from_hub(name: str, endpoint: str | None, *, config_only: bool = False) -> Path:
-    try:
-        from huggingface_hub import constants, hf_hub_download, snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-    except ImportError as exc:
-        raise MissingDependency("a model from the hub", "pip install 'foveate[torch]'") from exc
-    hub = endpoint or constants.ENDPOINT
-    offline = not _reachable(hub)  # the client itself would try for half a minute
-    theirs: tuple[type[Exception], ...] = (HFValidationError, LocalEntryNotFoundError, *HfHubHTTPError.__bases__)
-    try:
-        config = Path(hf_hub_download(name, "config.json", endpoint=hub, local_files_only=offline))
-        _config(config.parent)  # before gigabytes of a layout that cannot be loaded
-        if config_only:
-            return config.parent
-        wanted = [*_SMALL_FILES, "*.safetensors"]
-        return Path(snapshot_download(name, endpoint=hub, allow_patterns=wanted, local_files_only=offline))
-    except theirs as exc:
-        first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
-        why = f"the hub {hub} cannot be reached" if offline else f"the hub {hub} says: {first[:200]}"
-        raise ModelUnavailable(
-            f"there is no folder {name!r}, and {why}: give 'tiny' or the folder of a downloaded checkpoint"
-        ) from exc
-
-
-def _reachable(hub: str) -> bool:
-    """Tell whether something answers at the hub's address; a proxy is taken at its word."""
-    address = urlsplit(hub)
-    if address.hostname is None or address.scheme in getproxies():
-        return True
-    try:
-        with socket.create_connection((address.hostname, address.port or 443), timeout=_CONNECT_S):
-            return True
-    except OSError:
-        return False
