@@ -5,9 +5,11 @@ copy, both measured here and now.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from foveate.policies.internvl.catalogue import Language, Tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +25,31 @@ class Speed:
     bytes_s: float
 
 
-def floor_ms(config: Mapping[str, Any], speed: Speed, *, tiles: int, prompt: int, output: int, width: int) -> float:
+def floor_ms(
+    tower: Tower, language: Language, speed: Speed, *, tiles: int, prompt: int, output: int, width: int
+) -> float:
     """Give the least time of a step in milliseconds.
 
     Args:
-        config: A checkpoint's, in transformers' layout.
+        tower: What sees.
+        language: What reads and writes.
         speed: Of the machine.
         tiles: Of the picture, the thumbnail counted.
         prompt: Tokens.
         output: Tokens.
         width: Bytes a weight.
     """
-    vision, text = config["vision_config"], config["text_config"]
-    seen, layers, inner = vision["hidden_size"], vision["num_hidden_layers"], vision["intermediate_size"]
-    side = vision["image_size"][0] // vision["patch_size"][0]
-    patches, visual = side * side + 1, side * side // 4
-    wide, depth = text["hidden_size"], text["num_hidden_layers"]
-    heads, shared, head = text["num_attention_heads"], text["num_key_value_heads"], text["head_dim"]
-    experts = text.get("num_experts_per_tok") if text["model_type"] != "qwen3" else None
-    part = 3 * wide * (text.get("moe_intermediate_size") or text["intermediate_size"]) * (experts or 1)
-    layer = 2 * wide * heads * head + 2 * wide * shared * head + part
-    rows = text["vocab_size"]
-    tower = tiles * layers * (2 * (4 * seen**2 + 2 * seen * inner) * patches + 4 * patches**2 * seen)
-    between = tiles * 2 * visual * (4 * seen * wide + wide**2)
-    body = 2 * layer * depth * prompt + 2 * prompt**2 * heads * head * depth + 2 * wide * rows
-    weights = (layer * depth + wide * rows) * width
-    cache = 2 * shared * head * width * depth * prompt
-    once = (tower + between) / speed.flops + max(body / speed.flops, weights / speed.bytes_s)
-    least: float = 1e3 * (once + output * (weights + cache) / speed.bytes_s)
-    return least
+    seen, patches = tower.width, (tower.tile // tower.patch) ** 2 + 1
+    layer = 2 * (4 * seen**2 + 2 * seen * tower.inner) * patches + 4 * patches**2 * seen
+    between = 2 * tower.tokens * (4 * seen * language.width + language.width**2)
+    head = language.width * language.vocabulary
+    attention = language.heads * language.head * language.layers
+    body = 2 * language.active * prompt + 2 * prompt**2 * attention + 2 * head
+    weights = (language.active + head) * width
+    cache = 2 * language.shared * language.head * language.layers * width * prompt
+    vision = tiles * (tower.layers * layer + between) / speed.flops
+    prefill = max(body / speed.flops, weights / speed.bytes_s)
+    return 1e3 * (vision + prefill + output * (weights + cache) / speed.bytes_s)
 
 
 def speed_of(device: Any, dtype: Any) -> Speed:

@@ -27,6 +27,7 @@ from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.internvl import InternVLPolicy
 from foveate.policies.internvl.catalogue import SIZES
 from foveate.policies.internvl.checkpoint import check, find
+from foveate.policies.internvl.described import parts_of
 from foveate.policies.internvl.tiling import visual_tokens
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _row(name: str, model: "TorchModel", tiles: int, order: Order, speed: Speed)
     one, width = told[0], model.dtype.itemsize
     count = visual_tokens(_TILE * tiles, _TILE, max_tiles=tiles) // 256
     floor = floor_ms(
-        model.model.config.to_dict(), speed, tiles=count, prompt=one.prompt, output=one.output, width=width
+        *parts_of(model.model.config.to_dict()), speed, tiles=count, prompt=one.prompt, output=one.output, width=width
     )
     values = (parts["encode"], parts["prefill"], parts["decode"] / one.output, sum(parts.values()), floor)
     return Row("torch", name, tiles, one.visual, one.prompt, one.output, *(round(value, 2) for value in values))

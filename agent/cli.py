@@ -1,6 +1,5 @@
-"""The command line: ``foveate run``, ``view``, ``eval``, ``bench loop``, ``data``, ``train sft`` and ``doctor``."""
+"""The command line: ``foveate run`` and ``view`` here, the other commands each in a module of their kind."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,22 @@ from rich.console import Console
 from foveate.actions.errors import UsageError
 from foveate.actions.guard import Guard, Limits
 from foveate.agent.agent import Agent
+from foveate.agent.checkpoints import convert, models
 from foveate.agent.data import data
-from foveate.agent.ending import FAILED, SUCCESS, Ending, end
+from foveate.agent.ending import SUCCESS, Ending, end
 from foveate.agent.flags import limits_of, parse_viewport, record_folder
 from foveate.agent.live import LiveView
-from foveate.agent.record import to_json
+from foveate.agent.measuring import bench, doctor, evaluate_
+from foveate.agent.options import (
+    FLASH,
+    BrowserOption,
+    DeviceName,
+    DeviceOption,
+    FlashName,
+    JsonOption,
+    people,
+    place_of,
+)
 from foveate.agent.running import Person, run_agent
 from foveate.agent.train import train
 from foveate.envs.base import Env, Viewport
@@ -34,52 +44,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-bench = typer.Typer(help="Measure foveate beside its peers, in one run.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-app.add_typer(data, name="data")
-app.add_typer(train, name="train")
-
-people = Console(stderr=True, highlight=False)
-"""Everything for people goes here; standard output is for results."""
 
 
 class EnvName(StrEnum):
     """What ``--env`` takes."""
 
     BROWSER = "browser"
-
-
-class DeviceName(StrEnum):
-    """What ``--device`` takes."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class FlashName(StrEnum):
-    """What ``--flash`` takes."""
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
-
-
-_FLASH = {FlashName.AUTO: None, FlashName.ON: True, FlashName.OFF: False}
-
-
-class LayoutName(StrEnum):
-    """What ``--to`` takes."""
-
-    GITHUB = "github"
-    TRANSFORMERS = "transformers"
-    GGUF = "gguf"
-
-
-class PrecisionName(StrEnum):
-    """What ``--precision`` takes."""
-
-    FLOAT32 = "float32"
-    FLOAT16 = "float16"
 
 
 class VerifyName(StrEnum):
@@ -146,8 +116,8 @@ def _internvl(options: RunOptions, _: str) -> Policy:
         options.model,
         engine=options.engine,
         look=Look(max_tiles=options.tiles, thinking=options.think is ThinkName.ALWAYS),
-        device="auto" if options.device is None else options.device.value,
-        flash=_FLASH[options.flash],
+        device=place_of(options.device),
+        flash=FLASH[options.flash],
         grammar=options.grammar,
     )
 
@@ -208,9 +178,7 @@ def run(
             metavar="auto|torch|llamacpp|openai:URL", help="What serves the model; a key for URL: FOVEATE_API_KEY."
         ),
     ] = "auto",
-    device: Annotated[
-        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
-    ] = None,
+    device: DeviceOption = None,
     think: Annotated[
         ThinkName, typer.Option(help="When the model thinks before it answers; on demand is where it is stuck.")
     ] = ThinkName.NEVER,
@@ -233,7 +201,7 @@ def run(
     ] = None,
     no_record: Annotated[bool, typer.Option("--no-record", help="Keep no record.")] = False,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser's window.")] = False,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
+    browser: BrowserOption = None,
     confirm: Annotated[ConfirmName, typer.Option(help="Which actions a person is asked about.")] = ConfirmName.RISKY,
     allow: Annotated[
         list[str] | None, typer.Option(metavar="HOST", help="A further host that may be asked; * is all. Repeatable.")
@@ -241,7 +209,7 @@ def run(
     file: Annotated[
         list[Path] | None, typer.Option(metavar="PATH", help="A file that may be uploaded. Repeatable.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    json_: JsonOption = False,
 ) -> Ending:
     """Do one task."""
     if record is not None and no_record:
@@ -278,166 +246,12 @@ def view(
     return Ending(SUCCESS, text=str(write_report(folder, out)))
 
 
-@app.command("eval")
-def evaluate_(
-    suite: Annotated[str, typer.Argument(help="clicks, typing, answers, programs or apps; tiny is all of them.")],
-    policy: Annotated[str, typer.Option(metavar="internvl|scripted:FILE|oracle", help="What decides.")] = "internvl",
-    model: Annotated[
-        str, typer.Option(metavar="tiny|DIR|HUB_ID", help="The model: the bundled one, a folder, a hub id.")
-    ] = "tiny",
-    episodes: Annotated[
-        int | None, typer.Option(min=1, help="Items a suite (of apps: an application); by default each suite's own.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another draw of seeds; the published figures are of 0.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes, each with a model and a browser.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what lies beside --out.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.json", help="Where to write the figures, and FILE.png with hits and misses."),
-    ] = None,
-    device: Annotated[
-        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
-    ] = None,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
-) -> Ending:
-    """Measure how often a policy is right, on pages never trained on."""
-    from foveate.agent.evaluate import Plan, evaluate
-    from foveate.agent.evaluation_summary import to_text
-    from foveate.agent.evaluation_worker import Deciding
-
-    deciding = Deciding(policy, model, "auto" if device is None else device.value, browser)
-    plan = Plan(suite, deciding, episodes, seed, workers, resume, out)
-    figures = evaluate(plan, lambda line: people.print(line, markup=False, soft_wrap=True))
-    return Ending(SUCCESS, text=to_text(figures).rstrip() if out is None else str(out))
-
-
-@bench.command()
-def loop(
-    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Where to write the figures.")] = None,
-    full: Annotated[bool, typer.Option("--full/--quick", help="The full counts, or about a tenth.")] = True,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
-) -> Ending:
-    """Measure the loop without a model: steps, settle, memory, beside raw Playwright."""
-    from foveate.agent.bench import run_loop_bench
-
-    def say(line: str) -> None:
-        people.print(line, markup=False, soft_wrap=True)
-
-    figures = run_loop_bench(full=full, out=out, browser=browser, say=say)
-    return Ending(SUCCESS, text=to_json(figures).decode() if out is None else str(out))
-
-
-@bench.command("model")
-def model_(
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model; tiny by default. Repeatable.")
-    ] = None,
-    size: Annotated[
-        list[str] | None, typer.Option(metavar="1B|8B|...", help="A size, made up with random weights. Repeatable.")
-    ] = None,
-    flash: Annotated[bool, typer.Option("--flash", help="Measure the made-up sizes with a router, too.")] = False,
-    tiles: Annotated[list[int] | None, typer.Option(min=1, max=40, help="Most tiles a picture. Repeatable.")] = None,
-    layers: Annotated[int | None, typer.Option(min=1, help="Layers of a made-up size; all by default.")] = None,
-    output: Annotated[int, typer.Option(min=1, max=1024, help="Tokens of an answer.")] = 32,
-    rounds: Annotated[int, typer.Option(min=1, help="Requests a row.")] = 5,
-    device: Annotated[
-        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Where to write the figures.")] = None,
-) -> Ending:
-    """Measure what a step of a model costs, beside what this machine could not do it faster than."""
-    from foveate.agent.bench import write_figures
-    from foveate.agent.bench_model import Order, bench_model, to_text
-
-    models = tuple(model or (() if size else ("tiny",)))
-    where = "auto" if device is None else device.value
-    order = Order(
-        models, tuple(size or ()), flash=flash, tiles=tuple(tiles or (1,)), layers=layers, output=output,
-        rounds=rounds, device=where,
-    )  # fmt: skip
-    figures = bench_model(order, lambda line: people.print(line, markup=False, soft_wrap=True))
-    if out is not None:
-        write_figures(out, figures)
-    return Ending(SUCCESS, text=to_text(figures))
-
-
-@app.command()
-def doctor(
-    model: Annotated[
-        str | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model to load and to ask; tiny by default.")
-    ] = None,
-    engine: Annotated[
-        str, typer.Option(metavar="auto|torch|llamacpp|openai:URL", help="What serves the model.")
-    ] = "auto",
-    device: Annotated[
-        DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
-    ] = None,
-    flash: Annotated[
-        FlashName, typer.Option(help="Whether the model's router is to be on; auto is as the checkpoint says.")
-    ] = FlashName.AUTO,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to check.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
-) -> Ending:
-    """Check that this machine has what a run needs, and say what to do where it has not."""
-    from foveate.agent.doctor import examine, show
-
-    check_engine(engine)
-    checks = asyncio.run(
-        examine(
-            model=model or "tiny", browser=browser, engine=engine, device="auto" if device is None else device.value,
-            flash=_FLASH[flash],
-        )
-    )  # fmt: skip
-    show(checks, people)
-    passed = all(check.passed for check in checks)
-    data = {"status": "success" if passed else "failure", "checks": [check.as_data() for check in checks]}
-    return Ending(SUCCESS if passed else FAILED, data=data if json_ else None)
-
-
-@app.command()
-def models(
-    model: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which; all by default.")] = None,
-    tiles: Annotated[int, typer.Option(min=1, max=40, help="Most tiles a picture.")] = 12,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
-) -> Ending:
-    """List InternVL3.5's sizes: memory, GPUs, engines, and what this machine would do with each."""
-    from foveate.agent.models import rows, show, this_machine
-
-    listed = rows(model or [], this_machine(), tiles=tiles)
-    if not json_:
-        show(listed, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
-    said = {"status": "success", "tiles": tiles, "models": [row.as_data() for row in listed]}
-    return Ending(SUCCESS, data=said if json_ else None)
-
-
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a new or empty folder.")],
-    to: Annotated[LayoutName, typer.Option(help="What to write: GitHub's layout, transformers' (-HF), GGUF.")],
-    precision: Annotated[
-        PrecisionName | None, typer.Option(help="Of the matrices in GGUF; float32 by default.")
-    ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
-) -> Ending:
-    """Write an InternVL checkpoint in the other layout, its numbers unchanged, or a small one as GGUF for llama.cpp."""
-    from foveate.policies.internvl.checkpoint import find
-    from foveate.policies.internvl.converting import Converted
-    from foveate.policies.internvl.converting import convert as write
-    from foveate.policies.internvl.gguf_export import Exported, export
-
-    def say(line: str) -> None:
-        people.print(line, markup=False, soft_wrap=True)
-
-    if to is not LayoutName.GGUF and precision is not None:
-        raise UsageError(f"--precision {precision}: --to {to} leaves numbers as they are: leave it out")
-    done: Converted | Exported
-    if to is LayoutName.GGUF:
-        done = export(find(source), out, precision=(precision or PrecisionName.FLOAT32).value, say=say)
-    else:
-        done = write(source, out, "github" if to is LayoutName.GITHUB else "transformers", say=say)
-    said = {"status": "success", "model": str(done.folder), "layout": to.value, "tensors": done.tensors}
-    return Ending(SUCCESS, data={**said, "bytes": done.size} if json_ else None, text=str(done.folder))
+app.command("eval")(evaluate_)
+for _command in (doctor, models, convert):
+    app.command()(_command)
+app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
+app.add_typer(train, name="train")
 
 
 def policy_named(name: str, options: RunOptions) -> Policy:

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from foveate.agent.ending import SUCCESS, Ending
+from foveate.agent.options import BrowserOption, JsonOption, say
 
 data = typer.Typer(help="Make and look at what models are trained on.", no_args_is_help=True)
-
-_people = Console(stderr=True, highlight=False)
 
 
 class SplitName(StrEnum):
@@ -35,8 +33,8 @@ def make(
     ] = False,
     side: Annotated[int, typer.Option(min=64, max=2048, help="The viewport's width and height in CSS pixels.")] = 320,
     scale: Annotated[float, typer.Option(min=0.25, max=8, help="Device pixels a CSS pixel.")] = 1.4,
-    browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    browser: BrowserOption = None,
+    json_: JsonOption = False,
 ) -> Ending:
     """Draw made-up pages with Chromium and pack them, with the places of all that stands on them.
 
@@ -46,9 +44,6 @@ def make(
     from foveate.agent.training.layouts import TEST_SEEDS
     from foveate.agent.training.programs import demonstrations
     from foveate.envs.chromium import find_chromium
-
-    def say(line: str) -> None:
-        _people.print(line, markup=False, soft_wrap=True)
 
     seeds = range(seed, seed + count)
     if seeds[-1] >= TEST_SEEDS or split is SplitName.UNSEEN:

@@ -8,8 +8,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from foveate.actions import errors
 from foveate.actions.errors import FoveateError, PolicyError
+from foveate.agent.interrupts import ignoring_interrupts
 
 _END_S = 20.0
 _KNOWN = {
@@ -70,23 +71,10 @@ def _start(crew: dict[Connection, BaseProcess], job: Job, share: tuple[Any, ...]
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_be, args=(theirs, job, share, threads), daemon=True)
-    with _ignoring_interrupts():
+    with ignoring_interrupts():
         process.start()
     theirs.close()
     crew[ours] = process
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C while a process is started, which then goes on to ignore it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _hear(ready: Connection, crew: dict[Connection, BaseProcess], tell: Tell) -> None:

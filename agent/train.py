@@ -1,24 +1,14 @@
 """The command ``foveate train sft``: from a configuration to a checkpoint with its card and its curves."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from foveate.agent.ending import ENDED_OTHERWISE, SUCCESS, Ending
+from foveate.agent.options import DeviceName, JsonOption, people
 
 train = typer.Typer(help="Train a small InternVL on made-up screens.", no_args_is_help=True)
-
-_people = Console(stderr=True, highlight=False)
-
-
-class DeviceName(StrEnum):
-    """What ``--device`` takes."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 @train.command()
@@ -39,14 +29,14 @@ def sft(
     device: Annotated[
         DeviceName | None, typer.Option(help="Where to train; a GPU where there is one by default.")
     ] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+    json_: JsonOption = False,
 ) -> Ending:
     """Train on questions about screens with their answers, stage by stage; goes on after any interruption."""
     from foveate.agent.training.running import Order, begin
 
     place = Path("runs", f"sft-{Path(config).stem}") if work is None else work
     order = Order(config, place, place / "model" if out is None else out, init, resume, device and device.value)
-    ended = begin(order, _people)
+    ended = begin(order, people)
     data = {
         "status": "success" if ended.outcome == "completed" else "failure",
         "outcome": ended.outcome,

@@ -27,9 +27,6 @@ class ThinkWhenStuck(PolicyWrapper):
         UsageError: When it is opened, if its policy cannot think.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        super().__init__(policy)
-
     async def _open(self) -> None:
         await super()._open()
         if not self.can_think:

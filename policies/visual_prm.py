@@ -13,6 +13,7 @@ from typing import Final
 
 from foveate.actions.errors import ModelUnavailable, UsageError
 from foveate.envs.base import Observation
+from foveate.policies.best_of_n import Critic
 from foveate.policies.engines.base import Engine, ImagePart, Message, Request, TextPart
 
 SYSTEM: Final = """\
@@ -37,8 +38,8 @@ Your task is to verify the accuracy and correctness of each step in the given so
 _RIGHT, _WRONG = "+", "-"
 
 
-class VisualPRM:
-    """Scores answers by InternVL's process reward model; a Critic.
+class VisualPRM(Critic):
+    """Scores answers by InternVL's process reward model.
 
     Args:
         engine: Serves its checkpoint, is open, can ``score``, and stays open.
@@ -59,12 +60,7 @@ class VisualPRM:
         self._max_steps, self._max_tiles = max_steps, max_tiles
 
     async def score(self, task: str, observation: Observation, answers: Sequence[str]) -> tuple[float, ...]:
-        """Give the mean probability, 0 to 1, that an answer is right up to each of its steps.
-
-        Args:
-            task: The instruction.
-            observation: What was answered on.
-            answers: Whole texts.
+        """Give the mean probability, 0 to 1, that an answer is right up to each of its steps; see ``Critic.score``.
 
         Raises:
             ModelUnavailable: If an answer is too long for the critic's context.

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -17,7 +18,7 @@ from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, Im
 from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
 from foveate.policies.engines.llamacpp_request import AS_WRITTEN, Answer, TileForm, body, content, refuse
 from foveate.policies.engines.llamacpp_text import PromptText
-from foveate.policies.engines.streaming import finished
+from foveate.policies.engines.streaming import Give, finished, streamed
 
 T = TypeVar("T")
 CacheType: TypeAlias = Literal["float16", "float32"]
@@ -154,24 +155,13 @@ class LlamaCppEngine(Resource, Engine):
             raise ModelUnavailable("LlamaCppEngine is still being opened")
         refuse(request)
         async with turn:
-            loop = asyncio.get_running_loop()
-            ready: asyncio.Queue[Delta | None] = asyncio.Queue()
-            self._cancelled.clear()
-            work = self._submit(
-                lambda: self._answer(request, files, lambda one: loop.call_soon_threadsafe(ready.put_nowait, one))
-            )
-            work.add_done_callback(lambda _: ready.put_nowait(None))
-            try:
-                finish = None
-                while (delta := await ready.get()) is not None:
-                    finish = delta.finish
+            stream = streamed(
+                self._submit, lambda give: self._answer(request, files, give), self._cancelled,
+                "LlamaCppEngine was closed while it answered",
+            )  # fmt: skip
+            async with aclosing(stream):
+                async for delta in stream:
                     yield delta
-                await work
-                if finish is None:
-                    raise ModelUnavailable("LlamaCppEngine was closed while it answered")
-            finally:
-                self._cancelled.set()
-                await finished(work)
 
     async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Refuse: llama.cpp keeps what it encoded to itself."""
@@ -193,7 +183,7 @@ class LlamaCppEngine(Resource, Engine):
         finally:
             await finished(future)
 
-    def _answer(self, request: Request, files: GgufFiles, give: Callable[[Delta], object]) -> None:
+    def _answer(self, request: Request, files: GgufFiles, give: Give) -> None:
         """Ask llama.cpp; runs in the engine's thread."""
         start = time.perf_counter()
         if self._text is None:

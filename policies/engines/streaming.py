@@ -1,10 +1,17 @@
 """What streaming takes: text from token ids as they come, and an end at any moment."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TypeAlias, TypeVar
+
+from foveate.actions.errors import ModelUnavailable
+from foveate.policies.engines.base import Delta
 
 T = TypeVar("T")
+
+Give: TypeAlias = Callable[[Delta], object]
+"""Takes a piece of an answer, in whatever thread it comes."""
 
 _INCOMPLETE = "\ufffd"
 _LONGEST_CHARACTER = 4
@@ -93,6 +100,41 @@ class TextStream:
         piece = self._decode(self._held)[self._given :]
         self._held, self._given = [], 0
         return "" if self.stopped else self._stop.push(piece)
+
+
+async def streamed(
+    submit: Callable[[Callable[[], None]], "asyncio.Future[None]"],
+    answer: Callable[[Give], None],
+    cancelled: threading.Event,
+    closed: str,
+) -> AsyncGenerator[Delta, None]:
+    """Answer a request in a thread, piece by piece; closing the stream aborts it before that returns.
+
+    Args:
+        submit: Starts something in the engine's thread.
+        answer: Answers there, and gives each piece as it comes; asks ``cancelled`` whether to go on.
+        cancelled: Set once nobody listens any more.
+        closed: What is said where the answer ends without its last piece.
+
+    Raises:
+        ModelUnavailable: If it ends so.
+    """
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Queue[Delta | None] = asyncio.Queue()
+    cancelled.clear()
+    work = submit(lambda: answer(lambda delta: loop.call_soon_threadsafe(ready.put_nowait, delta)))
+    work.add_done_callback(lambda _: ready.put_nowait(None))
+    try:
+        finish = None
+        while (delta := await ready.get()) is not None:
+            finish = delta.finish
+            yield delta
+        await work
+        if finish is None:
+            raise ModelUnavailable(closed)
+    finally:
+        cancelled.set()
+        await finished(work)
 
 
 async def finished(work: "asyncio.Future[T]") -> None:

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from foveate.actions.errors import MissingDependency, ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Request
-from foveate.policies.engines.streaming import Aborted, finished
+from foveate.policies.engines.streaming import Aborted, Give, finished, streamed
 from foveate.policies.internvl import checkpoint as checkpoints
 
 if TYPE_CHECKING:
@@ -90,28 +91,17 @@ class TorchEngine(Resource, Engine):
             ModelUnavailable: If the prompt exceeds the context, or the request asks for what this engine cannot do.
         """
         model, turn = self._ready()
-        async with turn:
-            loop = asyncio.get_running_loop()
-            ready: asyncio.Queue[Delta | None] = asyncio.Queue()
 
-            def run() -> None:
+        def answer(give: Give) -> None:
+            with suppress(Aborted):
                 for delta in model.generate(request):
-                    loop.call_soon_threadsafe(ready.put_nowait, delta)
+                    give(delta)
 
-            model.cancelled.clear()
-            work = self._submit(_abortable(run))
-            work.add_done_callback(lambda _: ready.put_nowait(None))
-            try:
-                finish = None
-                while (delta := await ready.get()) is not None:
-                    finish = delta.finish
+        async with turn:
+            stream = streamed(self._submit, answer, model.cancelled, "TorchEngine was closed while it answered")
+            async with aclosing(stream):
+                async for delta in stream:
                     yield delta
-                await work
-                if finish is None:
-                    raise ModelUnavailable("TorchEngine was closed while it answered")
-            finally:
-                model.cancelled.set()
-                await finished(work)
 
     async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Encode pictures ahead of a request to this engine."""
@@ -155,15 +145,3 @@ class TorchEngine(Resource, Engine):
             if model is not None:
                 model.cancelled.set()
             await finished(future)
-
-
-def _abortable(run: Callable[[], None]) -> Callable[[], None]:
-    """Make an aborted run end quietly."""
-
-    def quiet() -> None:
-        try:
-            run()
-        except Aborted:
-            return
-
-    return quiet

@@ -189,8 +189,9 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
         MissingDependency: If torch or safetensors is not installed.
     """
     try:
-        import safetensors
         import torch  # noqa: F401 - the tensors are read with it
+
+        from foveate.policies.internvl.new_folder import new_folder
     except ImportError as exc:
         raise MissingDependency("convert", "pip install 'foveate[torch]'") from exc
     given = check(source)
@@ -201,13 +202,8 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
             f"{source} is a Flash checkpoint: transformers' layout has no place for its router. The torch and LMDeploy "
             "engines read it as it is"
         )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is in use: give a folder that is new or empty")
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
     config = read_json(source / "config.json")
-    try:
-        part.mkdir(parents=True)
+    with new_folder(out) as part:
         with Weights(source) as weights:
             sources = plan(weights.shapes, to)
             needed, free = sum(path.stat().st_size for path in source.glob("*.safetensors")), _free(part)
@@ -220,13 +216,6 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
                 shutil.copyfile(source / name, part / name)
         for name, text in written.items():
             (part / name).write_text(text, encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    except (OSError, safetensors.SafetensorError) as exc:
-        raise UsageError(f"{out} cannot be written: {exc}: give a folder on a disk with room") from exc
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return Converted(out, to, len(sources), size)
 
 

@@ -26,12 +26,21 @@ def described(model: str | Path) -> Size:
     said = find_config(model)
     config = said if layout_of(said) == "transformers" else transformers_config(said, image_token=0)
     try:
-        tower, language = _tower(config["vision_config"]), _language(config["text_config"])
+        tower, language = parts_of(config)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
         raise CheckpointError(f"{model}: its config.json does not say what it is made of: {exc!r}") from exc
     size = Size(Path(str(model)).name, tower, language, flash=is_flash(said), own=str(model))
     needed = size.memory("bf16", flash=size.flash)
     return Size(size.name, tower, language, gpus=math.ceil(needed / _GPU_BYTES), flash=size.flash, own=size.own)
+
+
+def parts_of(config: Mapping[str, Any]) -> tuple[Tower, Language]:
+    """Read what a checkpoint is made of from its configuration in transformers' layout.
+
+    Raises:
+        KeyError, TypeError, ValueError, ZeroDivisionError: If it leaves out what is needed.
+    """
+    return _tower(config["vision_config"]), _language(config["text_config"])
 
 
 def _tower(vision: Mapping[str, Any]) -> Tower:

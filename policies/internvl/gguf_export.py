@@ -4,7 +4,6 @@ Only what the two files can say is written; anything else is refused by name. Bi
 converter's business: this one holds every tensor once in memory.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,20 +65,16 @@ def export(
     """
     try:
         import gguf  # noqa: F401 - the files are written with it
-        import safetensors
         import torch  # noqa: F401 - the tensors are read with it
+
+        from foveate.policies.internvl.new_folder import new_folder
     except ImportError as exc:
         raise MissingDependency("convert --to gguf", "pip install 'foveate[torch,llamacpp]'") from exc
     if precision not in ("float32", "float16"):
         raise UsageError(f"no precision {precision!r}: choose float32 or float16")
     checkpoint = check(source)
     refuse(checkpoint)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is in use: give a folder that is new or empty")
-    part = out.with_name(out.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
+    with new_folder(out) as part:
         with Weights(source) as weights:
             tensors = _Tensors(weights, checkpoint, precision)
             words = vocabulary(source, tensors.rows)
@@ -89,13 +84,6 @@ def export(
                 say(f"{name}: {(part / name).stat().st_size / 1e6:.1f} MB")
             tensors.finish()
         size = sum(path.stat().st_size for path in part.iterdir())
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
-    except (OSError, safetensors.SafetensorError) as exc:
-        raise UsageError(f"{out} cannot be written: {exc}: give a folder on a disk with room") from exc
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return Exported(out, count, size)
 
 

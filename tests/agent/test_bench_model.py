@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,45 +15,31 @@ pytestmark = pytest.mark.torch
 from foveate.actions.errors import UsageError  # noqa: E402
 from foveate.agent.bench_floor import Speed, floor_ms  # noqa: E402
 from foveate.agent.bench_model import Order, bench_model, to_text  # noqa: E402
+from foveate.policies.internvl.catalogue import SIZES  # noqa: E402
 
 COMMAND = str(Path(sys.executable).with_name("foveate"))
 H200 = Speed(790e12, 4.3e12)
 """Arithmetic and copy of an H200, as serving's floors assume."""
 
 
-def config(*, wide: int, layers: int, heads: int, inner: int) -> dict[str, object]:
-    """A checkpoint's of the 300M tower and a Qwen3 language model."""
-    text = {
-        "model_type": "qwen3", "hidden_size": wide, "num_hidden_layers": layers, "num_attention_heads": heads,
-        "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": inner, "vocab_size": 151_936,
-    }  # fmt: skip
-    vision = {"hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096, "image_size": [448, 448],
-              "patch_size": [14, 14]}  # fmt: skip
-    return {"vision_config": vision, "text_config": text}
-
-
 @pytest.mark.parametrize(
-    ("shape", "tiles", "expected"),
-    [
-        (config(wide=1024, layers=28, heads=16, inner=3072), 1, 11.0),
-        (config(wide=1024, layers=28, heads=16, inner=3072), 13, 30.0),
-        (config(wide=4096, layers=36, heads=32, inner=12288), 1, 126.0),
-        (config(wide=4096, layers=36, heads=32, inner=12288), 13, 200.0),
-    ],
-    ids=["1B", "1B, 13 tiles", "8B", "8B, 13 tiles"],
+    ("size", "tiles", "expected"), [("1B", 1, 11.0), ("1B", 13, 30.0), ("8B", 1, 126.0), ("8B", 13, 200.0)]
 )
-def test_the_floor_is_that_of_the_formulas(shape: dict[str, object], tiles: int, expected: float) -> None:
-    found = floor_ms(shape, H200, tiles=tiles, prompt=400 + 256 * tiles, output=32, width=2)
+def test_the_floor_is_that_of_the_formulas(size: str, tiles: int, expected: float) -> None:
+    tower, language = SIZES[size].tower, SIZES[size].language
+    found = floor_ms(tower, language, H200, tiles=tiles, prompt=400 + 256 * tiles, output=32, width=2)
     assert found == pytest.approx(expected, rel=0.04)
 
 
 def test_a_mixture_is_charged_for_the_experts_that_a_token_goes_through() -> None:
-    plain = config(wide=2048, layers=48, heads=32, inner=8 * 768)
-    text = dict(plain["text_config"])  # type: ignore[call-overload]
-    text |= {"model_type": "qwen3_moe", "num_experts_per_tok": 8, "moe_intermediate_size": 768, "intermediate_size": 1}
-    mixed = {**plain, "text_config": text}
-    asked = {"tiles": 1, "prompt": 600, "output": 8, "width": 2}
-    assert floor_ms(mixed, H200, **asked) == pytest.approx(floor_ms(plain, H200, **asked))
+    tower, mixed = SIZES["30B-A3B"].tower, SIZES["30B-A3B"].language
+    plain = replace(mixed, inner=8 * mixed.inner, experts=0, chosen=0)
+    few, many = (
+        floor_ms(tower, one, H200, tiles=1, prompt=600, output=8, width=2) for one in (plain, replace(mixed, chosen=16))
+    )
+    found = floor_ms(tower, mixed, H200, tiles=1, prompt=600, output=8, width=2)
+    assert found == pytest.approx(few, rel=0.01)
+    assert many > 1.2 * found
 
 
 def test_rows_say_what_was_asked_and_jumping_forward_draws_less() -> None:

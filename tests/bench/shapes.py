@@ -67,12 +67,11 @@ class Candidate:
 CANDIDATES = tuple(Candidate(patch, side) for patch, side in ((28, 320), (16, 320), (32, 320), (28, 448), (16, 448)))
 
 
-def drawn(side: int, count: int, folder: Path) -> Path:
+def draw(side: int, count: int, folder: Path) -> None:
     """Draw pages for a viewport, once."""
     way = Way(side=side, scale=TILE / side)
     folder.mkdir()
     make(orders(folder, range(count), "seen", 2, way), workers=2, say=lambda _: None)
-    return folder
 
 
 def trained(candidate: Candidate, minutes: float, pages: Path, work: Path) -> tuple[Path, dict[str, Any]]:
@@ -106,7 +105,7 @@ def measured(candidate: Candidate, minutes: float, count: int, folder: Path) -> 
     """Train and time one shape."""
     pages = folder / f"pages-{candidate.side}"
     if not pages.exists():
-        drawn(candidate.side, count, pages)
+        draw(candidate.side, count, pages)
     model, stage = trained(candidate, minutes, pages, folder / f"{candidate.patch}-{candidate.side}")
     visual = (TILE // candidate.patch // 2) ** 2
     return {

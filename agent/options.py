@@ -1,0 +1,44 @@
+"""What several commands share: where they speak to people, and options that mean the same in each."""
+
+from enum import StrEnum
+from typing import Annotated, Final, TypeAlias
+
+import typer
+from rich.console import Console
+
+people: Final = Console(stderr=True, highlight=False)
+"""Everything for people goes here; standard output is for results."""
+
+
+def say(line: str) -> None:
+    """Tell people a line."""
+    people.print(line, markup=False, soft_wrap=True)
+
+
+class DeviceName(StrEnum):
+    """What ``--device`` takes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class FlashName(StrEnum):
+    """What ``--flash`` takes."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+FLASH: Final = {FlashName.AUTO: None, FlashName.ON: True, FlashName.OFF: False}
+
+DeviceOption: TypeAlias = Annotated[
+    DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+]
+JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+BrowserOption: TypeAlias = Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")]
+
+
+def place_of(device: DeviceName | None) -> str:
+    """Give the device's name as engines take it."""
+    return "auto" if device is None else device.value
