@@ -5,6 +5,16 @@ import signal
 
 import pytest
 
+from tests.checkpoints import (  # noqa: F401 - fixtures that every folder may use
+    deep_checkpoint,
+    deep_full_checkpoint,
+    full_gguf,
+    full_tile_checkpoint,
+    small_checkpoint,
+    small_gguf,
+    tiny_gguf,
+)
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # a background job of a shell ignores it, and so would every process that the tests interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)

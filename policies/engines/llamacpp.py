@@ -114,6 +114,7 @@ class LlamaCppEngine(Resource, Engine):
             raise CheckpointError(
                 f"llama.cpp cannot load {files.model} with {files.vision.name} ({exc}): convert them again"
             ) from exc
+        self._server.handle_metrics()  # its loop answers, so it runs: closed before, it would never end (a race of its)
         self._text = PromptText(files.added, files.stand_ins, files.whole_words, composed=files.composed)
         self.files, self.profile = files, files.profile
 
@@ -136,6 +137,7 @@ class LlamaCppEngine(Resource, Engine):
         params.cache_ram_mib = 0  # of earlier prompts the last one's cache is kept, and no more
         params.use_jinja, params.chat_template, params.force_pure_content_parser = True, AS_WRITTEN, True
         params.special, params.ui, params.verbosity = True, False, -1
+        params.endpoint_metrics = True
         params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [secrets.token_hex(16)]
         return params
 

@@ -148,15 +148,16 @@ class _HuggingFace:
 @contextmanager
 def _no_bars() -> Iterator[None]:
     """Keep the client's bar away while it only looks what lacks."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub import utils
 
-    hidden = are_progress_bars_disabled()
-    disable_progress_bars()
+    bars: Any = utils
+    hidden = bars.are_progress_bars_disabled()
+    bars.disable_progress_bars()
     try:
         yield
     finally:
         if not hidden:
-            enable_progress_bars()
+            bars.enable_progress_bars()
 
 
 def make_room(model: HubId, sizes: Iterable[int], folder: Path) -> None:

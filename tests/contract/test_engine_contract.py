@@ -2,19 +2,34 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from foveate.actions.errors import EnvClosed, ModelUnavailable
-from foveate.policies.engines.base import Delta, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.base import Delta, Engine, ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
-from foveate.policies.engines.torch import TorchEngine
 
-AnyEngine: TypeAlias = ScriptedEngine | TorchEngine
+
+@dataclass(frozen=True)
+class Make:
+    """Makes an engine, still closed.
+
+    Attributes:
+        new: Makes one.
+        tokens_per_tile: Visual tokens of a picture of one tile.
+    """
+
+    new: Callable[[], Any]
+    tokens_per_tile: int
+
+    def __call__(self) -> Any:
+        return self.new()
+
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (120, 120, 3), dtype=np.uint8)
 REQUEST = Request(
@@ -26,38 +41,69 @@ REQUEST = Request(
 )
 
 
-def scripted() -> AnyEngine:
-    return ScriptedEngine(["<operation>Click the square</operation> <action>click(x=0.5, y=0.5)</action> " * 4] * 8)
+# Who serves -----------------------------------------------------------------------------------------------------------
 
 
-def torch_tiny() -> AnyEngine:
+@pytest.fixture
+def scripted() -> Make:
+    said = "<operation>Click the square</operation> <action>click(x=0.5, y=0.5)</action> " * 4
+    return Make(lambda: ScriptedEngine([said] * 8), 256)
+
+
+@pytest.fixture
+def torch_tiny() -> Make:
+    """The bundled checkpoint."""
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("transformers", reason="transformers is not installed")
-    return TorchEngine("tiny", device="cpu")
+    from foveate.policies.engines.torch import TorchEngine
+    from foveate.policies.internvl.checkpoint import check, find
+
+    return Make(lambda: TorchEngine("tiny", device="cpu"), check(find("tiny")).tokens_per_tile)
 
 
-@pytest.fixture(
-    params=[scripted, pytest.param(torch_tiny, marks=pytest.mark.torch)], ids=lambda make: getattr(make, "__name__", "")
-)
-def make(request: pytest.FixtureRequest) -> Callable[[], AnyEngine]:
-    made: Callable[[], AnyEngine] = request.param
+@pytest.fixture
+def llamacpp(full_gguf: Path) -> Make:
+    """A GGUF file that foveate's exporter wrote, in this process."""
+    from foveate.policies.engines.llamacpp import LlamaCppEngine
+
+    return Make(lambda: LlamaCppEngine(full_gguf, threads=1), 256)
+
+
+@pytest.fixture(scope="module")
+def torch_address(deep_full_checkpoint: Path) -> Iterator[str]:
+    from tests.torch_server import torch_server
+
+    with torch_server(deep_full_checkpoint) as address:
+        yield address
+
+
+@pytest.fixture
+def openai_torch(torch_address: str) -> Make:
+    """The torch engine behind Starlette and uvicorn, in vLLM's dialect."""
+    pytest.importorskip("openai", reason="openai is not installed")
+    from foveate.policies.engines.openai import OpenAIEngine
+
+    return Make(lambda: OpenAIEngine(torch_address), 256)
+
+
+MODELS = ("torch_tiny", "llamacpp", "openai_torch")
+SERVED = ("scripted", *(pytest.param(name, marks=pytest.mark.torch) for name in MODELS))
+
+
+@pytest.fixture(params=SERVED)
+def make(request: pytest.FixtureRequest) -> Make:
+    made: Make = request.getfixturevalue(request.param)
     return made
 
 
-def tokens_per_tile(engine: AnyEngine) -> int:
-    """Visual tokens of a picture of one tile: the checkpoint's own number, InternVL's 256 where there is none."""
-    checkpoint = engine.checkpoint if isinstance(engine, TorchEngine) else None
-    return checkpoint.tokens_per_tile if checkpoint is not None else 256
-
-
-async def collected(engine: AnyEngine, request: Request) -> list[Delta]:
+async def collected(engine: Engine, request: Request) -> list[Delta]:
     return [delta async for delta in engine.generate(request)]
 
 
-async def test_a_stream_ends_with_why_and_what_it_cost(make: Callable[[], AnyEngine]) -> None:
+async def test_a_stream_ends_with_why_and_what_it_cost(make: Make) -> None:
     async with make() as engine:
         deltas = await collected(engine, REQUEST)
-        visual = tokens_per_tile(engine)
+        visual = make.tokens_per_tile
     assert [delta.finish for delta in deltas[:-1]] == [None] * (len(deltas) - 1)
     assert deltas[-1].finish in ("stop", "length")
     usage = deltas[-1].usage
@@ -68,14 +114,14 @@ async def test_a_stream_ends_with_why_and_what_it_cost(make: Callable[[], AnyEng
     assert all(delta.usage is None for delta in deltas[:-1])
 
 
-async def test_the_limit_of_tokens_is_kept(make: Callable[[], AnyEngine]) -> None:
+async def test_the_limit_of_tokens_is_kept(make: Make) -> None:
     async with make() as engine:
         deltas = await collected(engine, replace(REQUEST, max_new_tokens=3))
     assert deltas[-1].usage is not None
     assert deltas[-1].usage.output <= 3
 
 
-async def test_nothing_follows_a_stop_text(make: Callable[[], AnyEngine]) -> None:
+async def test_nothing_follows_a_stop_text(make: Make) -> None:
     async with make() as engine:
         whole = "".join(delta.text for delta in await collected(engine, REQUEST))
     if len(whole) < 3:
@@ -87,7 +133,7 @@ async def test_nothing_follows_a_stop_text(make: Callable[[], AnyEngine]) -> Non
     assert deltas[-1].finish == "stop"
 
 
-async def test_closing_a_stream_frees_the_engine(make: Callable[[], AnyEngine]) -> None:
+async def test_closing_a_stream_frees_the_engine(make: Make) -> None:
     async with make() as engine:
         stream = engine.generate(replace(REQUEST, max_new_tokens=400))
         await anext(stream)
@@ -96,7 +142,7 @@ async def test_closing_a_stream_frees_the_engine(make: Callable[[], AnyEngine]) 
             assert (await collected(engine, REQUEST))[-1].finish
 
 
-async def test_what_it_does_not_name_as_a_capability_is_refused(make: Callable[[], AnyEngine]) -> None:
+async def test_what_it_does_not_name_as_a_capability_is_refused(make: Make) -> None:
     asked: dict[str, dict[str, Any]] = {
         "grammar": {"grammar": "a+"},
         "flash": {"flash": True},
@@ -109,12 +155,12 @@ async def test_what_it_does_not_name_as_a_capability_is_refused(make: Callable[[
                     await collected(engine, replace(REQUEST, **change))
 
 
-async def test_what_it_encoded_can_be_asked_about(make: Callable[[], AnyEngine]) -> None:
+async def test_what_it_encoded_can_be_asked_about(make: Make) -> None:
     async with make() as engine:
         if "encode" not in engine.capabilities:
             return
         (encoded,) = await engine.encode([ImagePart(PICTURE, 1)])
-        visual = tokens_per_tile(engine)
+        visual = make.tokens_per_tile
         assert encoded.visual_tokens == visual
         user = Message("user", (ImagePart(encoded), TextPart("Click the square.")))
         deltas = await collected(engine, replace(REQUEST, messages=(REQUEST.messages[0], user)))
@@ -122,7 +168,7 @@ async def test_what_it_encoded_can_be_asked_about(make: Callable[[], AnyEngine])
     assert deltas[-1].usage.visual == visual
 
 
-async def test_scores_are_log_probabilities_one_a_choice(make: Callable[[], AnyEngine]) -> None:
+async def test_scores_are_log_probabilities_one_a_choice(make: Make) -> None:
     async with make() as engine:
         if "score" not in engine.capabilities:
             return
@@ -131,7 +177,7 @@ async def test_scores_are_log_probabilities_one_a_choice(make: Callable[[], AnyE
     assert all(score <= 0 for score in scores)
 
 
-async def test_it_works_only_while_it_is_open_and_leaves_no_thread(make: Callable[[], AnyEngine]) -> None:
+async def test_it_works_only_while_it_is_open_and_leaves_no_thread(make: Make) -> None:
     engine = make()
     before = set(threading.enumerate())
     with pytest.raises(EnvClosed):

@@ -26,7 +26,7 @@ from foveate.policies.engines.torch_vision import shortened  # noqa: E402
 from foveate.policies.internvl import InternVLPolicy  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.vir import Router, shuffled  # noqa: E402
-from tests.policies.conftest import build  # noqa: E402
+from tests.checkpoints import build  # noqa: E402
 
 THRESHOLDS = {"flash_relative_threshold": 0.3, "flash_absolute_threshold": 0.0}
 

@@ -17,7 +17,7 @@ from foveate.policies.engines.torch_loading import load_model  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.layouts import github_config, transformers_config  # noqa: E402
-from tests.policies.conftest import build  # noqa: E402
+from tests.checkpoints import build  # noqa: E402
 
 TEXTS: dict[str, dict[str, Any]] = {
     "qwen3": {},

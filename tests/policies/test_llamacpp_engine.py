@@ -17,7 +17,6 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,17 @@ import pytest
 import pytest_asyncio
 from PIL import Image as Pillow
 
-from foveate.actions.errors import CheckpointError, EnvClosed, ModelUnavailable, ParseError
+from foveate.actions.errors import EnvClosed, ModelUnavailable, ParseError
 from foveate.actions.geometry import Frame
 from foveate.envs.base import ScreenObservation
 from foveate.policies.base import Decision, Sampling
-from foveate.policies.engines.base import Delta, Encoded, Engine, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.base import Encoded, ImagePart, Request
 from foveate.policies.engines.llamacpp import LlamaCppEngine
 from foveate.policies.engines.llamacpp_request import body, content
 from foveate.policies.engines.torch import TorchEngine
 from foveate.policies.internvl import InternVLPolicy
-from foveate.policies.internvl.gguf_export import MODEL_FILE, VISION_FILE, export
+from foveate.policies.internvl.gguf_export import export
+from tests.policies.asking import PICTURE, collected, exact, ids_of, logprobs_of, request, text_of
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
@@ -44,93 +44,17 @@ pytest.importorskip("gguf", reason="gguf is not installed")
 safetensors_torch = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
 pytestmark = pytest.mark.torch
 
-PICTURE = np.random.default_rng(3).integers(0, 256, (90, 150, 3), dtype=np.uint8)
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-LAYERS = 4
 ONE_TILE = 2e-3
 """Greatest difference of a log-probability on one tile; 4e-4 was measured."""
 
 
 def smooth(height: int, width: int, seed: int) -> Any:
     """Draw a picture without detail, in which resampling matters little."""
-    small = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
-    return np.asarray(Pillow.fromarray(small).resize((width, height), Pillow.Resampling.BICUBIC))
-
-
-def request(text: str = "Add milk to the list", *, most: int = 24, tiles: int = 1, **changes: Any) -> Request:
-    user = Message("user", (ImagePart(changes.pop("picture", PICTURE), tiles), TextPart(text)))
-    return replace(Request((Message("system", (TextPart("You are an agent."),)), user), max_new_tokens=most), **changes)
-
-
-async def collected(engine: Engine, asked: Request) -> list[Delta]:
-    return [delta async for delta in engine.generate(asked)]
-
-
-def text_of(deltas: list[Delta]) -> str:
-    return "".join(delta.text for delta in deltas)
-
-
-def ids_of(deltas: list[Delta]) -> list[int]:
-    return [token for delta in deltas for token in delta.token_ids]
-
-
-def logprobs_of(deltas: list[Delta]) -> list[float]:
-    return [value for delta in deltas for value in delta.logprobs or ()]
-
-
-def deepened(source: Path, target: Path) -> Path:
-    """Give a checkpoint a vision tower of four layers, and no taste for parts of characters or an end."""
-    shutil.copytree(source, target)
-    said = json.loads((target / "config.json").read_text())
-    had = said["vision_config"]["num_hidden_layers"]
-    said["vision_config"]["num_hidden_layers"] = LAYERS
-    (target / "config.json").write_text(json.dumps(said))
-    state = safetensors_torch.load_file(target / "model.safetensors")
-    for name in [name for name in state if ".encoder.layer." in name]:
-        before, _, after = name.partition(".encoder.layer.")
-        number, _, rest = after.partition(".")
-        for layer in range(had + int(number), LAYERS, had):
-            state[f"{before}.encoder.layer.{layer}.{rest}"] = state[name].flip(0).clone()
-    vocab = json.loads((target / "tokenizer.json").read_text())["model"]["vocab"]
-    (head,) = [name for name in state if name.endswith("lm_head.weight")]
-    for token, number in vocab.items():
-        if not token.isascii() or token in ("<|endoftext|>", "<|im_end|>"):
-            state[head][number] = 0.0
-    safetensors_torch.save_file(state, target / "model.safetensors", metadata={"format": "pt"})
-    return target
-
-
-@pytest.fixture(scope="module")
-def small(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deepened(small_checkpoint, tmp_path_factory.mktemp("deep") / "small")
-
-
-@pytest.fixture(scope="module")
-def full(full_tile_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return deepened(full_tile_checkpoint, tmp_path_factory.mktemp("deep") / "full")
-
-
-@pytest.fixture(scope="module")
-def small_gguf(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(small, tmp_path_factory.mktemp("gguf") / "small").folder
-
-
-@pytest.fixture(scope="module")
-def full_gguf(full: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(full, tmp_path_factory.mktemp("gguf") / "full").folder
-
-
-@pytest.fixture(scope="module")
-def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from foveate.policies.internvl.checkpoint import find
-
-    return export(find("tiny"), tmp_path_factory.mktemp("gguf") / "tiny").folder
-
-
-def exact(folder: Path, **settings: Any) -> LlamaCppEngine:
-    return LlamaCppEngine(folder, cache="float32", threads=1, **settings)
+    little = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return np.asarray(Pillow.fromarray(little).resize((width, height), Pillow.Resampling.BICUBIC))
 
 
 @pytest_asyncio.fixture
@@ -142,8 +66,10 @@ async def engine(small_gguf: Path) -> AsyncIterator[LlamaCppEngine]:
 # The reference -------------------------------------------------------------------------------------------------------
 
 
-async def test_greedy_decoding_of_one_tile_is_the_torch_engines_token_for_token(small: Path, small_gguf: Path) -> None:
-    async with TorchEngine(small, device="cpu") as reference, exact(small_gguf) as engine:
+async def test_greedy_decoding_of_one_tile_is_the_torch_engines_token_for_token(
+    deep_checkpoint: Path, small_gguf: Path
+) -> None:
+    async with TorchEngine(deep_checkpoint, device="cpu") as reference, exact(small_gguf) as engine:
         for text in ("Add milk to the list", "Go", "été 牛奶 🥛: it's <ref>two</ref>  words\n\n42"):
             theirs, ours = [await collected(one, request(text, most=60)) for one in (reference, engine)]
             assert len(ids_of(theirs)) == 60
@@ -156,9 +82,9 @@ async def test_greedy_decoding_of_one_tile_is_the_torch_engines_token_for_token(
             assert (ours[-1].usage.prompt, ours[-1].usage.visual) == (theirs[-1].usage.prompt, theirs[-1].usage.visual)
 
 
-async def test_a_tokenizer_of_qwen2s_kind_reads_the_same_tokens(small: Path, tmp_path: Path) -> None:
+async def test_a_tokenizer_of_qwen2s_kind_reads_the_same_tokens(deep_checkpoint: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(small, copy)
+    shutil.copytree(deep_checkpoint, copy)
     said = json.loads((copy / "tokenizer.json").read_text())
     split = {"type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": False}
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
@@ -181,8 +107,10 @@ async def test_a_tokenizer_of_qwen2s_kind_reads_the_same_tokens(small: Path, tmp
             assert ours[-1].usage.prompt == theirs[-1].usage.prompt
 
 
-async def test_a_tile_of_448_pixels_decodes_as_the_torch_engine_does(full: Path, full_gguf: Path) -> None:
-    async with TorchEngine(full, device="cpu") as reference, exact(full_gguf) as engine:
+async def test_a_tile_of_448_pixels_decodes_as_the_torch_engine_does(
+    deep_full_checkpoint: Path, full_gguf: Path
+) -> None:
+    async with TorchEngine(deep_full_checkpoint, device="cpu") as reference, exact(full_gguf) as engine:
         theirs, ours = [await collected(one, request(most=40, prefill="<think>\n")) for one in (reference, engine)]
     assert ids_of(ours) == ids_of(theirs)
     assert np.abs(np.subtract(logprobs_of(ours), logprobs_of(theirs))).max() < ONE_TILE
@@ -241,10 +169,10 @@ def reference_logprobs(engine: TorchEngine, asked: Request) -> Any:
 
 
 async def test_of_several_tiles_one_picture_that_llamacpp_cuts_is_nearer_than_separate_tiles(
-    full: Path, full_gguf: Path
+    deep_full_checkpoint: Path, full_gguf: Path
 ) -> None:
     async with (
-        TorchEngine(full, device="cpu") as reference,
+        TorchEngine(deep_full_checkpoint, device="cpu") as reference,
         exact(full_gguf) as grid,
         exact(full_gguf, tile_form="separate") as separate,
     ):
@@ -262,8 +190,8 @@ async def test_of_several_tiles_one_picture_that_llamacpp_cuts_is_nearer_than_se
     assert [deltas[-1].usage.visual for deltas in (wanted, cut, apart) if deltas[-1].usage is not None] == [768] * 3
 
 
-async def test_a_grid_of_many_tiles_takes_the_references_tokens(small: Path, small_gguf: Path) -> None:
-    async with TorchEngine(small, device="cpu") as reference, exact(small_gguf) as engine:
+async def test_a_grid_of_many_tiles_takes_the_references_tokens(deep_checkpoint: Path, small_gguf: Path) -> None:
+    async with TorchEngine(deep_checkpoint, device="cpu") as reference, exact(small_gguf) as engine:
         for size in ((90, 150), (300, 80), (60, 400), (200, 200)):
             asked = request(most=1, tiles=12, picture=smooth(*size, 2))
             theirs, ours = [await collected(one, asked) for one in (reference, engine)]
@@ -272,9 +200,9 @@ async def test_a_grid_of_many_tiles_takes_the_references_tokens(small: Path, sma
             assert (ours[-1].usage.prompt, ours[-1].usage.visual) == (theirs[-1].usage.prompt, theirs[-1].usage.visual)
 
 
-async def test_float16_weights_and_cache_stay_near(small: Path, tmp_path: Path) -> None:
-    folder = export(small, tmp_path / "short", precision="float16").folder
-    async with TorchEngine(small, device="cpu") as reference, LlamaCppEngine(folder, threads=1) as engine:
+async def test_float16_weights_and_cache_stay_near(deep_checkpoint: Path, tmp_path: Path) -> None:
+    folder = export(deep_checkpoint, tmp_path / "short", precision="float16").folder
+    async with TorchEngine(deep_checkpoint, device="cpu") as reference, LlamaCppEngine(folder, threads=1) as engine:
         theirs = reference_logprobs(reference, request())
         assert np.abs(first_logprobs(engine, request(), len(theirs)) - theirs).max() < 0.1
 
@@ -328,11 +256,11 @@ async def test_an_answer_ends_with_its_stop_text(engine: LlamaCppEngine) -> None
     assert 0 < deltas[-1].usage.output < 40
 
 
-async def test_the_end_token_ends_an_answer_and_is_no_text(small: Path, tmp_path: Path) -> None:
-    async with TorchEngine(small, device="cpu") as reference:
+async def test_the_end_token_ends_an_answer_and_is_no_text(deep_checkpoint: Path, tmp_path: Path) -> None:
+    async with TorchEngine(deep_checkpoint, device="cpu") as reference:
         ids = ids_of(await collected(reference, request(most=20)))
     copy = tmp_path / "copy"
-    shutil.copytree(small, copy)
+    shutil.copytree(deep_checkpoint, copy)
     (copy / "generation_config.json").write_text(json.dumps({"eos_token_id": [ids[7]]}))
     async with TorchEngine(copy, device="cpu") as reference, exact(export(copy, tmp_path / "gguf").folder) as engine:
         theirs, ours = [await collected(one, request(most=20)) for one in (reference, engine)]
@@ -542,139 +470,3 @@ async def test_a_prompt_beyond_the_context_is_refused(small_gguf: Path) -> None:
 async def test_another_device_than_the_cpu_is_refused(small_gguf: Path, device: str) -> None:
     with pytest.raises(ModelUnavailable, match=f"not on {device}"):
         await LlamaCppEngine(small_gguf, device=device).open()
-
-
-def without(file: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / file).unlink()
-
-
-def another(file: str, name: str) -> Callable[[Path], None]:
-    return lambda folder: shutil.copyfile(folder / file, folder / name) and None
-
-
-def cut(file: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / file).write_bytes((folder / file).read_bytes()[:-5000]) and None
-
-
-def overwritten(file: str, data: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / file).write_bytes(data) and None
-
-
-def swapped(folder: Path) -> None:
-    (folder / MODEL_FILE).write_bytes((folder / VISION_FILE).read_bytes())
-
-
-def foreign(folder: Path) -> None:
-    (folder / VISION_FILE).write_bytes((folder / MODEL_FILE).read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("spoil", "error", "says"),
-    [
-        (without(VISION_FILE), ModelUnavailable, "no GGUF file of a vision tower"),
-        (without(MODEL_FILE), ModelUnavailable, "no GGUF file of a language model.*foveate convert DIR --to gguf"),
-        (another(MODEL_FILE, "second.gguf"), ModelUnavailable, "several GGUF files of a language model: .*second"),
-        (another(VISION_FILE, "mmproj-2.gguf"), ModelUnavailable, "several GGUF files of a vision tower"),
-        (cut(MODEL_FILE), CheckpointError, r"model\.gguf is truncated or no GGUF file"),
-        (cut(VISION_FILE), CheckpointError, r"mmproj\.gguf is truncated or no GGUF file"),
-        (overwritten(MODEL_FILE, b""), CheckpointError, r"model\.gguf is truncated or no GGUF file"),
-        (overwritten(MODEL_FILE, b"GGUF" + bytes(range(256)) * 9), CheckpointError, "truncated or no GGUF file"),
-        (overwritten(VISION_FILE, b"<html>not found</html>" * 99), CheckpointError, "truncated or no GGUF file"),
-        (swapped, CheckpointError, r"model\.gguf is no language model: its architecture is 'clip'"),
-        (foreign, CheckpointError, "holds 'qwen3', not InternVL's vision tower"),
-    ],
-)  # fmt: skip
-async def test_files_that_make_no_model_are_refused_by_name(
-    small_gguf: Path, tmp_path: Path, spoil: Callable[[Path], None], error: type[Exception], says: str
-) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(small_gguf, folder)
-    spoil(folder)
-    with pytest.raises(error, match=says) as raised:
-        await exact(folder).open()
-    assert "\n" not in str(raised.value)
-    assert not [one for one in threading.enumerate() if one.name.startswith("foveate-llamacpp")]
-
-
-async def test_files_that_do_not_belong_together_are_refused(small_gguf: Path, tiny_gguf: Path, tmp_path: Path) -> None:
-    shutil.copyfile(small_gguf / MODEL_FILE, tmp_path / MODEL_FILE)
-    shutil.copyfile(tiny_gguf / VISION_FILE, tmp_path / VISION_FILE)
-    with pytest.raises(CheckpointError, match=r"mmproj\.gguf gives tokens of 192 numbers, and model\.gguf takes 32"):
-        await exact(tmp_path).open()
-
-
-@pytest.mark.parametrize("patch", [None, 0])
-async def test_a_tower_that_does_not_say_its_size_is_refused(
-    small_gguf: Path, tmp_path: Path, patch: int | None
-) -> None:
-    gguf = pytest.importorskip("gguf")
-    shutil.copyfile(small_gguf / MODEL_FILE, tmp_path / MODEL_FILE)
-    writer = gguf.GGUFWriter(tmp_path / VISION_FILE, "clip")
-    writer.add_clip_projector_type("internvl")
-    writer.add_vision_projection_dim(32)
-    writer.add_vision_image_size(56)
-    if patch is not None:
-        writer.add_vision_patch_size(patch)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    with pytest.raises(CheckpointError, match=rf"mmproj\.gguf: clip\.vision\.patch_size is {patch}"):
-        await exact(tmp_path).open()
-
-
-async def test_what_llamacpp_itself_cannot_load_is_refused(small: Path, tmp_path: Path) -> None:
-    gguf = pytest.importorskip("gguf")
-    folder = export(small, tmp_path / "gguf").folder
-    reader, writer = gguf.GGUFReader(folder / MODEL_FILE), gguf.GGUFWriter(tmp_path / "less.gguf", "qwen3")
-    for field in reader.fields.values():
-        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
-            kind, of = field.types[0], field.types[-1] if len(field.types) > 1 else None
-            writer.add_key_value(field.name, field.contents(), kind, of)
-    for tensor in reader.tensors:
-        if tensor.name != "blk.0.attn_q.weight":
-            writer.add_tensor(tensor.name, tensor.data)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    (tmp_path / "less.gguf").replace(folder / MODEL_FILE)
-    with pytest.raises(CheckpointError, match=r"llama\.cpp cannot load"):
-        await exact(folder).open()
-
-
-@pytest.mark.parametrize(
-    ("model", "says"),
-    [
-        ("tiny", r"foveate convert tiny --to gguf --out DIR, then --model DIR"),
-        ("not/there", "no model 'not/there': give a GGUF file"),
-    ],
-)
-async def test_a_model_that_is_no_gguf_file_is_refused_with_the_remedy(model: str, says: str) -> None:
-    with pytest.raises(ModelUnavailable, match=says):
-        await LlamaCppEngine(model).open()
-
-
-async def test_a_checkpoints_folder_is_refused_with_the_remedy(small: Path, small_gguf: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="foveate convert DIR --to gguf"):
-        await LlamaCppEngine(small).open()
-    with pytest.raises(ModelUnavailable, match="is no language model in GGUF"):
-        await LlamaCppEngine(small_gguf / VISION_FILE).open()
-
-
-async def test_the_language_models_file_is_as_good_as_its_folder(small_gguf: Path, engine: LlamaCppEngine) -> None:
-    async with exact(small_gguf / MODEL_FILE) as other:
-        assert ids_of(await collected(other, request())) == ids_of(await collected(engine, request()))
-
-
-@pytest.mark.parametrize("missing", ["xllamacpp", "gguf"])
-def test_without_its_packages_the_error_says_what_to_install(small_gguf: Path, missing: str) -> None:
-    code = (
-        f"import asyncio, sys; sys.modules[{missing!r}] = None\n"
-        "from foveate.policies.engines.llamacpp import LlamaCppEngine\n"
-        "from foveate.actions.errors import MissingDependency\n"
-        f"try: asyncio.run(LlamaCppEngine({str(small_gguf)!r}).open())\n"
-        "except MissingDependency as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert "LlamaCppEngine needs: pip install 'foveate[llamacpp]'" in done.stdout

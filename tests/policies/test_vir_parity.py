@@ -21,7 +21,7 @@ from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortene
 from foveate.policies.internvl.checkpoint import Checkpoint, check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.layouts import Thresholds  # noqa: E402
-from tests.policies.conftest import build  # noqa: E402
+from tests.checkpoints import build  # noqa: E402
 from tests.policies.vir_golden import CONTEXT, GOLDEN, Case, pixels, prompt  # noqa: E402
 
 WRITTEN = Path(__file__).parent / "golden" / "vir.safetensors"

@@ -1,10 +1,14 @@
-"""A random InternVL checkpoint in transformers' layout, built once a run: right in every shape, trained on nothing."""
+"""Random InternVL checkpoints, built once a run: right in every shape, trained on nothing; and as GGUF files."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+LAYERS = 4
+"""Of the vision tower, where llama.cpp is to take it."""
 
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>",
@@ -68,6 +72,29 @@ def _tokenizer(transformers: Any) -> Any:
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=SPECIAL[2], pad_token=SPECIAL[0])
 
 
+def deepened(source: Path, target: Path) -> Path:
+    """Give a checkpoint a vision tower of four layers, and no taste for parts of characters or an end."""
+    safetensors_torch = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    shutil.copytree(source, target)
+    said = json.loads((target / "config.json").read_text())
+    had = said["vision_config"]["num_hidden_layers"]
+    said["vision_config"]["num_hidden_layers"] = LAYERS
+    (target / "config.json").write_text(json.dumps(said))
+    state = safetensors_torch.load_file(target / "model.safetensors")
+    for name in [name for name in state if ".encoder.layer." in name]:
+        before, _, after = name.partition(".encoder.layer.")
+        number, _, rest = after.partition(".")
+        for layer in range(had + int(number), LAYERS, had):
+            state[f"{before}.encoder.layer.{layer}.{rest}"] = state[name].flip(0).clone()
+    vocab = json.loads((target / "tokenizer.json").read_text())["model"]["vocab"]
+    (head,) = [name for name in state if name.endswith("lm_head.weight")]
+    for token, number in vocab.items():
+        if not token.isascii() or token in ("<|endoftext|>", "<|im_end|>"):
+            state[head][number] = 0.0
+    safetensors_torch.save_file(state, target / "model.safetensors", metadata={"format": "pt"})
+    return target
+
+
 @pytest.fixture(scope="session")
 def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint with tiles of 56 pixels, four visual tokens each."""
@@ -78,3 +105,43 @@ def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full_tile_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint with tiles of 448 pixels, 256 visual tokens each."""
     return build(tmp_path_factory.mktemp("checkpoint") / "full", image_size=448, context=4096)
+
+
+@pytest.fixture(scope="session")
+def deep_checkpoint(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small one with a vision tower of four layers, as llama.cpp wants it."""
+    return deepened(small_checkpoint, tmp_path_factory.mktemp("deep") / "small")
+
+
+@pytest.fixture(scope="session")
+def deep_full_checkpoint(full_tile_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one with full tiles, with a vision tower of four layers."""
+    return deepened(full_tile_checkpoint, tmp_path_factory.mktemp("deep") / "full")
+
+
+def _exported(source: Path, target: Path) -> Path:
+    for needed in ("gguf", "xllamacpp"):
+        pytest.importorskip(needed, reason=f"{needed} is not installed")
+    from foveate.policies.internvl.gguf_export import export
+
+    return export(source, target).folder
+
+
+@pytest.fixture(scope="session")
+def small_gguf(deep_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``deep_checkpoint`` as GGUF."""
+    return _exported(deep_checkpoint, tmp_path_factory.mktemp("gguf") / "small")
+
+
+@pytest.fixture(scope="session")
+def full_gguf(deep_full_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``deep_full_checkpoint`` as GGUF."""
+    return _exported(deep_full_checkpoint, tmp_path_factory.mktemp("gguf") / "full")
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundled checkpoint as GGUF."""
+    from foveate.policies.internvl.checkpoint import find
+
+    return _exported(find("tiny"), tmp_path_factory.mktemp("gguf") / "tiny")
