@@ -11,6 +11,8 @@ WORDLESS = frozenset({"icon", "star", "slider"})
 
 _OPENED = frozenset({"row", "section", "select"})
 
+_NOT_PRESSED = frozenset({"value", "scroller"})
+
 _TELLING = frozenset({"value", "field", "select", "checkbox", "switch"})
 
 
@@ -130,7 +132,7 @@ class Names:
         """Tell whether a click on it brings something about: what is chosen already is not chosen again."""
         if element.role in ("radio", "option", "tab", "page", "day") and element.facts.get("state") == "on":
             return False
-        return element.role != "value" and not element.facts.get("disabled")
+        return element.role not in _NOT_PRESSED and not element.facts.get("disabled")
 
     def _tells(self, element: Element) -> bool:
         if element.role not in _TELLING or element.facts.get("kind") == "password":

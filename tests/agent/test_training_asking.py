@@ -202,3 +202,10 @@ def test_answers_read_values_and_states() -> None:
     answers = {(question.task, question.call) for question in asked(screen) if question.call.startswith("response")}
     assert ("What is the Total?", 'response(answer="12,40 €")') in answers
     assert ("Is News ticked?", 'response(answer="no")') in answers
+
+
+def test_the_part_of_a_screen_that_scrolls_is_never_what_is_pressed() -> None:
+    shown = screen_of(element("button", "Save", 0.2), element("scroller", "", 0.6, None), texts=(text("Save", 0.2),))
+    assert Names(shown).pressable == [0]
+    for mode in ("act", "look", "click"):
+        assert asked(shown, mode, 150)
