@@ -50,6 +50,7 @@ figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and 
 	@$(PY) -m foveate.agent.training.card --model policies/internvl/tiny --figures tests/bench/results/tiny.json
 	@$(PY) tests/bench/shapes.py --out tests/bench/results/shapes.json
 	@.venv/bin/foveate bench model --model tiny --size 1B --layers 6 --rounds 3 --out tests/bench/results/model.json
+	@$(PY) tests/bench/overlap.py --rounds 5 --out tests/bench/results/overlap.json
 	@$(PY) tests/bench/readme.py
 
 train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE)
@@ -61,8 +62,9 @@ train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data fir
 test-gpu: setup-dev ## Run the tests that need a CUDA GPU
 	@$(PY) -m pytest -m gpu
 
-bench-gpu: setup-dev ## Measure the torch engine on a CUDA GPU: shapes of 1B and 8B with random weights, base and Flash
+bench-gpu: setup-dev ## Measure the torch engine, and LMDeploy's where it is, on a CUDA GPU: 1B and 8B, base and Flash
 	@.venv/bin/foveate bench model --model tiny --size 1B --size 8B --flash --tiles 1 --tiles 4 --tiles 12 --device cuda
+	@$(PY) tests/bench/lmdeploy.py
 
 lmdeploy-env: ## Set up LMDeploy in .venv-lmdeploy, an environment of its own; on a CPU, enough for the parity tests
 	@.ci/lmdeploy-env

@@ -27,11 +27,14 @@ from foveate.agent.options import (
     DeviceOption,
     FlashName,
     JsonOption,
+    TrustOption,
     people,
     place_of,
 )
 from foveate.agent.running import Person, run_agent
+from foveate.agent.serving import serve
 from foveate.agent.train import train
+from foveate.agent.vision_command import vision_
 from foveate.envs.base import Env, Viewport
 from foveate.policies.base import Look, Policy
 from foveate.policies.engines.names import check_engine
@@ -92,6 +95,10 @@ class RunOptions:
     headed: bool
     browser: str | None
     limits: Limits
+    vision: str | None = None
+    local_vision: bool = False
+    trust_remote_code: bool = False
+    bits: int = 16
 
 
 def _browser(options: RunOptions) -> Env:
@@ -119,6 +126,10 @@ def _internvl(options: RunOptions, _: str) -> Policy:
         device=place_of(options.device),
         flash=FLASH[options.flash],
         grammar=options.grammar,
+        vision=options.vision,
+        local_vision=options.local_vision,
+        trust_remote_code=options.trust_remote_code,
+        bits=options.bits,
     )
 
 
@@ -175,7 +186,8 @@ def run(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="auto|torch|llamacpp|openai:URL", help="What serves the model; a key for URL: FOVEATE_API_KEY."
+            metavar="auto|torch|lmdeploy|llamacpp|openai:URL",
+            help="What serves the model; a key for URL: FOVEATE_API_KEY.",
         ),
     ] = "auto",
     device: DeviceOption = None,
@@ -191,6 +203,16 @@ def run(
     grammar: Annotated[
         bool, typer.Option("--grammar", help="Let the model say nothing but an action that is offered here.")
     ] = False,
+    vision: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="A process that encodes pictures: foveate vision.")
+    ] = None,
+    local_vision: Annotated[
+        bool, typer.Option("--local-vision", help="Encode pictures here where that process cannot be had.")
+    ] = False,
+    bits: Annotated[
+        int, typer.Option(metavar="16|8|4", help="Of a number of the language model's matrices, for torch.")
+    ] = 16,
+    trust_remote_code: TrustOption = False,
     max_steps: Annotated[int, typer.Option(min=1, help="Steps after which the episode ends.")] = 50,
     timeout_s: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds after which the episode ends; no limit by default.")
@@ -217,8 +239,7 @@ def run(
     check_engine(engine)
     options = RunOptions(
         url, parse_viewport(viewport), verify, policy, model, engine, device, think, tiles, flash, grammar, headed,
-        browser,
-        limits_of(url, allow or [], file or []),
+        browser, limits_of(url, allow or [], file or []), vision, local_vision, trust_remote_code, bits,
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
     folder = None if no_record else record_folder(record, task or (url and Path(url.partition("?")[0]).stem) or "")
@@ -247,8 +268,9 @@ def view(
 
 
 app.command("eval")(evaluate_)
-for _command in (doctor, models, convert):
+for _command in (doctor, models, convert, serve):
     app.command()(_command)
+app.command("vision")(vision_)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(train, name="train")
@@ -271,6 +293,8 @@ def policy_named(name: str, options: RunOptions) -> Policy:
         for flag, asked in (
             (f"--think {options.think}", options.think is not ThinkName.NEVER),
             ("--grammar", options.grammar),
+            (f"--vision {options.vision}", options.vision is not None),
+            (f"--bits {options.bits}", options.bits != 16),
         ):
             if asked:
                 raise UsageError(f"{flag}: --policy {kind} asks no model that could heed it: leave one of them out")

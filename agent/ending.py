@@ -76,6 +76,45 @@ class _Heedless:
             self._stream.flush()
 
 
+@dataclass(slots=True)
+class _Output:
+    """Where the result of the command goes that runs.
+
+    Attributes:
+        descriptor: Standard output, while other things are kept from it.
+        json: Whether JSON was asked for.
+        given: Whether the result has been written already.
+    """
+
+    descriptor: int = 1
+    json: bool = False
+    given: bool = False
+
+    def give(self, ending: Ending) -> None:
+        """Write a command's result; the first one alone.
+
+        Raises:
+            OSError: If standard output is full or closed.
+        """
+        wanted = self.json and ending.data is not None
+        written = to_json(ending.data).decode() if wanted and ending.data is not None else ending.text
+        if written and not self.given:
+            os.write(self.descriptor, f"{written}\n".encode())
+        self.given = True
+
+
+_output = _Output()
+
+
+def announce(ending: Ending) -> None:
+    """Write a command's result before it ends, for one that goes on until it is stopped; what it ends with is not.
+
+    Raises:
+        OSError: If standard output is full or closed.
+    """
+    _output.give(ending)
+
+
 def end(command: Callable[[], object], args: Sequence[str], people: Console) -> NoReturn:
     """Run a command, write what it gives to standard output, and exit.
 
@@ -89,17 +128,15 @@ def end(command: Callable[[], object], args: Sequence[str], people: Console) -> 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("foveate.policies.internvl.hub").setLevel(logging.INFO)  # how much is being fetched, and where to
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    wants_json = "--json" in args
-    with _kept(wants_json) as output:
+    _output.json, _output.given = "--json" in args, False
+    with _kept(_output.json) as _output.descriptor:
         ending = _ended(command, args, people)
-    written = to_json(ending.data).decode() if wants_json and ending.data is not None else ending.text
     code = ending.code
-    if written:
-        try:
-            os.write(output, f"{written}\n".encode())
-        except OSError as exc:
-            people.print(f"error: standard output cannot be written: {exc.strerror}", markup=False)
-            code = code or FAILED
+    try:
+        _output.give(ending)
+    except OSError as exc:
+        people.print(f"error: standard output cannot be written: {exc.strerror}", markup=False)
+        code = code or FAILED
     sys.exit(code)
 
 

@@ -184,7 +184,8 @@ def head_of(deciding: Deciding) -> dict[str, Any]:
 
         folder = checkpoint.find(deciding.model)
         checkpoint.check(folder)
-        return head | {"model": deciding.model, "weights": _fingerprint(folder)}
+        engine = {"engine": deciding.engine} if deciding.engine == "lmdeploy" else {}
+        return head | engine | {"model": deciding.model, "weights": _fingerprint(folder)}
     if deciding.policy != ORACLE:
         script = Path(deciding.policy.partition(":")[2])
         return head | {"script": hashlib.sha256(script.read_bytes()).hexdigest()[:16]}

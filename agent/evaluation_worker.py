@@ -26,6 +26,9 @@ STEPS: Final[Mapping[str, int]] = {"typing": 8, "apps": 30}
 
 ORACLE: Final = "oracle"
 
+ENGINES: Final = ("auto", "torch", "lmdeploy")
+"""Engines that are evaluated."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
@@ -36,20 +39,26 @@ class Deciding:
         model: The model's name or folder.
         device: Where it runs.
         browser: Path of the Chromium; None looks for one.
+        engine: What serves the model.
+        trust_remote_code: Whether it may run code that comes with a checkpoint.
     """
 
     policy: str = "internvl"
     model: str = "tiny"
     device: str = "auto"
     browser: str | None = None
+    engine: str = "auto"
+    trust_remote_code: bool = False
 
 
 def policy_of(deciding: Deciding) -> Policy | None:
     """Make the policy that answers every item; None for the oracle, which is made anew for each.
 
     Raises:
-        UsageError: If there is none of that name, or its file is wrong.
+        UsageError: If there is none of that name, its file is wrong, or the engine serves no checkpoint by its folder.
     """
+    if deciding.engine not in ENGINES:
+        raise UsageError(f"--engine {deciding.engine}: choose {', '.join(ENGINES)}, whose weights the figures name")
     kind, _, file = deciding.policy.partition(":")
     if deciding.policy == ORACLE:
         return None
@@ -57,7 +66,12 @@ def policy_of(deciding: Deciding) -> Policy | None:
         from foveate.policies.internvl import InternVLPolicy
         from foveate.policies.retry import RetryPolicy
 
-        return RetryPolicy(InternVLPolicy(deciding.model, device=deciding.device))
+        return RetryPolicy(
+            InternVLPolicy(
+                deciding.model, engine=deciding.engine, device=deciding.device,
+                trust_remote_code=deciding.trust_remote_code,
+            )
+        )  # fmt: skip
     if kind == "scripted" and file:
         return ScriptedPolicy.from_file(file)
     raise UsageError(f"--policy {deciding.policy}: choose internvl, scripted:FILE or {ORACLE}")

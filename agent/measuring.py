@@ -13,6 +13,7 @@ from foveate.agent.options import (
     DeviceOption,
     FlashName,
     JsonOption,
+    TrustOption,
     people,
     place_of,
     say,
@@ -41,13 +42,15 @@ def evaluate_(
     ] = None,
     device: DeviceOption = None,
     browser: BrowserOption = None,
+    engine: Annotated[str, typer.Option(metavar="auto|torch|lmdeploy", help="What serves the model.")] = "auto",
+    trust_remote_code: TrustOption = False,
 ) -> Ending:
     """Measure how often a policy is right, on pages never trained on."""
     from foveate.agent.evaluate import Plan, evaluate
     from foveate.agent.evaluation_summary import to_text
     from foveate.agent.evaluation_worker import Deciding
 
-    deciding = Deciding(policy, model, place_of(device), browser)
+    deciding = Deciding(policy, model, place_of(device), browser, engine, trust_remote_code)
     plan = Plan(suite, deciding, episodes, seed, workers, resume, out)
     figures = evaluate(plan, say)
     return Ending(SUCCESS, text=to_text(figures).rstrip() if out is None else str(out))
@@ -103,12 +106,13 @@ def doctor(
         str | None, typer.Option(metavar="tiny|DIR|HUB_ID", help="A model to load and to ask; tiny by default.")
     ] = None,
     engine: Annotated[
-        str, typer.Option(metavar="auto|torch|llamacpp|openai:URL", help="What serves the model.")
+        str, typer.Option(metavar="auto|torch|lmdeploy|llamacpp|openai:URL", help="What serves the model.")
     ] = "auto",
     device: DeviceOption = None,
     flash: Annotated[
         FlashName, typer.Option(help="Whether the model's router is to be on; auto is as the checkpoint says.")
     ] = FlashName.AUTO,
+    trust_remote_code: TrustOption = False,
     browser: Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to check.")] = None,
     json_: JsonOption = False,
 ) -> Ending:
@@ -119,7 +123,7 @@ def doctor(
     checks = asyncio.run(
         examine(
             model=model or "tiny", browser=browser, engine=engine, device=place_of(device),
-            flash=FLASH[flash],
+            flash=FLASH[flash], trust_remote_code=trust_remote_code,
         )
     )  # fmt: skip
     show(checks, people)

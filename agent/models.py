@@ -88,7 +88,7 @@ def engines_of(size: Size) -> tuple[str, ...]:
     """Name what can serve a size; ``openai`` are servers of LMDeploy, vLLM, SGLang or llama.cpp, or those named."""
     if size.language.biased:  # GPT-OSS: its makers serve it with vLLM; LMDeploy has no InternVL of it
         return ("torch", "openai (vLLM)")
-    return ("torch", "openai")
+    return ("torch", "lmdeploy", "openai")
 
 
 def pick(size: Size, machine: Machine, *, tiles: int) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
     flash = size.flash and (model.endswith("-Flash") or model == size.own)
     memory = {number: size.memory(number, tiles=tiles, flash=flash) for number in NUMBERS}
     parameters = size.parameters + (size.router if flash else 0)
-    engines = ("torch", "openai (LMDeploy)") if flash else engines_of(size)
+    engines = ("torch", "lmdeploy", "openai (LMDeploy)") if flash else engines_of(size)
     here, why = pick(size, machine, tiles=tiles)
     flash_id = size.own if flash else f"{size.id}-Flash" if size.flash else ""
     return Row(model, parameters, size.language.active, memory, size.gpus, flash_id, engines, here, why)

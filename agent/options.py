@@ -20,6 +20,7 @@ class DeviceName(StrEnum):
 
     CPU = "cpu"
     CUDA = "cuda"
+    ALL = "cuda:all"
 
 
 class FlashName(StrEnum):
@@ -34,6 +35,12 @@ FLASH: Final = {FlashName.AUTO: None, FlashName.ON: True, FlashName.OFF: False}
 
 DeviceOption: TypeAlias = Annotated[
     DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
+]
+TrustOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--trust-remote-code", help="Let LMDeploy and other servers run the Python code that a checkpoint brings."
+    ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 BrowserOption: TypeAlias = Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")]

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("actions", "envs", "policies", "agent")
 HEAVY = (
     "torch", "transformers", "lmdeploy", "playwright", "mss", "pyautogui", "gymnasium", "mujoco", "habitat_sim",
-    "aiomqtt", "typer", "rich", "PIL", "tokenizers", "safetensors", "xgrammar", "scipy",
+    "aiomqtt", "typer", "rich", "PIL", "tokenizers", "safetensors", "xgrammar", "scipy", "zmq",
 )  # fmt: skip
 
 

@@ -44,6 +44,10 @@ _Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
 
 
+class ForeignVision(ModelUnavailable):
+    """Raised when a vision process serves another checkpoint; pictures are not encoded elsewhere to hide it."""
+
+
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -183,8 +187,9 @@ class RemoteVision:
         address: ``tcp://HOST:PORT``.
         dtype: How features travel; float32 takes twice the bytes and is what the process computed, to the bit, where
             that is float32.
-        connect_s: Longest wait for a connection.
-        wait_s: Longest wait for a picture's features, seconds; what waits before it there counts.
+        connect_s: Longest wait for a connection, seconds.
+        wait_s: Longest wait for a picture's features, seconds; what waits before it there counts. A process that gives
+            no sign of life for 6 seconds, busy or not, counts as gone.
         ahead: Pictures at most on their way or in the process at a time.
         heard: Called with the times of every picture; for measuring.
     """
@@ -200,7 +205,8 @@ class RemoteVision:
         check_address(self.address)
         if self.ahead < 1 or self.connect_s <= 0 or self.wait_s <= 0:
             raise UsageError(
-                f"RemoteVision needs ahead >= 1 and waits above 0 s, not {self.ahead}, {self.connect_s} and {self.wait_s}"
+                f"RemoteVision needs ahead of 1 or more and waits above 0 s, not {self.ahead}, {self.connect_s} and "
+                f"{self.wait_s}"
             )
 
 
@@ -249,7 +255,7 @@ def unpack(frame: Any) -> Header:
 
 
 async def receive(socket: "zmq.asyncio.Socket", most: int = _FRAMES) -> "list[zmq.Frame]":
-    """Receive a message, frame by frame; of one with too many frames what is too much is dropped, and one kept of it."""
+    """Receive a message, frame by frame; of one with too many frames, one more than ``most`` is kept."""
     frames: list[zmq.Frame] = []
     while True:
         frame: zmq.Frame = await socket.recv(copy=False)

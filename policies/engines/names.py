@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -9,25 +10,61 @@ from foveate.actions.errors import UsageError
 from foveate.policies.engines.base import Engine
 
 
-def _torch(model: str, device: str) -> Engine:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an engine is made for.
+
+    Attributes:
+        model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``.
+        flash: Whether a router is to be on, for engines that decide it when they load; None is as the checkpoint says.
+        trust_remote_code: Whether code that comes with a checkpoint may be run, by engines that cannot do without.
+        vision: Where a vision process is, ``tcp://HOST:PORT``; for the torch engine.
+        local_vision: Encode pictures here where it cannot be had.
+        bits: Of a number of the language model's matrices, 16, 8 or 4; for the torch engine.
+    """
+
+    model: str
+    device: str = "auto"
+    flash: bool | None = None
+    trust_remote_code: bool = False
+    vision: str | None = None
+    local_vision: bool = False
+    bits: int = 16
+
+
+def _torch(wanted: Wanted) -> Engine:
     from foveate.policies.engines.torch import TorchEngine
 
-    return TorchEngine(model, device=device)
+    return TorchEngine(
+        wanted.model, device=wanted.device, vision=wanted.vision, local_vision=wanted.local_vision, bits=wanted.bits
+    )
 
 
-def _llamacpp(model: str, device: str) -> Engine:
+def _lmdeploy(wanted: Wanted) -> Engine:
+    from foveate.policies.engines.lmdeploy import LMDeployEngine
+
+    return LMDeployEngine(
+        wanted.model, device=wanted.device, flash=wanted.flash, trust_remote_code=wanted.trust_remote_code
+    )
+
+
+def _llamacpp(wanted: Wanted) -> Engine:
     from foveate.policies.engines.llamacpp import LlamaCppEngine
 
-    return LlamaCppEngine(model, device=device)
+    return LlamaCppEngine(wanted.model, device=wanted.device)
 
+
+LMDEPLOY: Final = "lmdeploy"
+"""The engine that finds, and downloads, a checkpoint's weights by itself."""
 
 LLAMACPP: Final = "llamacpp"
 """The engine whose models are GGUF files, not checkpoints."""
 
-ENGINES: Mapping[str, Callable[[str, str], Engine]] = MappingProxyType(
-    {"auto": _torch, "torch": _torch, LLAMACPP: _llamacpp}
+ENGINES: Mapping[str, Callable[[Wanted], Engine]] = MappingProxyType(
+    {"auto": _torch, "torch": _torch, LMDEPLOY: _lmdeploy, LLAMACPP: _llamacpp}
 )
-"""What makes an engine from a model's name and a device; ``auto`` is the best one for the model."""
+"""What makes an engine; ``auto`` is the best one for the model."""
 
 SERVER: Final = "openai:"
 """How the name of an engine begins that is a server; its address follows."""
@@ -56,19 +93,41 @@ def _server(url: str, model: str) -> Engine:
     return OpenAIEngine(url, model=None if model in BUNDLED else model, key=os.environ.get(KEY))
 
 
-def engine_named(name: str, model: str, *, device: str = "auto") -> Engine:
+def engine_named(
+    name: str,
+    model: str,
+    *,
+    device: str = "auto",
+    flash: bool | None = None,
+    trust_remote_code: bool = False,
+    vision: str | None = None,
+    local_vision: bool = False,
+    bits: int = 16,
+) -> Engine:
     """Make an engine, still closed.
 
     Args:
         name: One of ENGINES, or ``openai:`` with a server's address.
         model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder; of a
             server the model it serves, where a bundled one's name stands for its only one.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``.
+        flash: Whether a router is to be on; None is as the checkpoint says.
+        trust_remote_code: Whether code that comes with a checkpoint may be run; only LMDeploy has to.
+        vision: Where a vision process is, ``tcp://HOST:PORT``; for the torch engine.
+        local_vision: Encode pictures here where it cannot be had.
+        bits: Of a number of the language model's matrices, 16, 8 or 4; for the torch engine.
 
     Raises:
-        UsageError: If there is no engine of that name; the message names those there are.
+        UsageError: If there is no engine of that name; the message names those there are. If another engine than torch
+            is to have a vision process, or fewer bits.
     """
     check_engine(name)
+    for flag, asked, instead in (
+        (f"--vision {vision}", vision is not None, "sees for itself"),
+        (f"--bits {bits}", bits != 16, "takes numbers as its files have them"),
+    ):
+        if asked and name not in ("auto", "torch"):
+            raise UsageError(f"{flag}: the engine {name} {instead}: take --engine torch")
     if name.startswith(SERVER):
         return _server(name.removeprefix(SERVER), model)
-    return ENGINES[name](model, device)
+    return ENGINES[name](Wanted(model, device, flash, trust_remote_code, vision, local_vision, bits))

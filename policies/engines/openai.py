@@ -58,17 +58,19 @@ class _Ways:
         tiles: Where the tile budget goes: with the picture, with the request, or nowhere.
         grammar: Whether an answer can be kept to a regular expression.
         prefill: Whether the beginning of an answer can be given.
+        embeds: Whether pictures can come encoded.
     """
 
     tiles: Literal["picture", "request", "nowhere"] = "nowhere"
     grammar: bool = False
     prefill: bool = False
+    embeds: bool = False
 
 
 _DIALECTS: Final[Mapping[Dialect, _Ways]] = MappingProxyType(
     {
         "lmdeploy": _Ways("picture", grammar=True),
-        "vllm": _Ways("request", grammar=True, prefill=True),
+        "vllm": _Ways("request", grammar=True, prefill=True, embeds=True),
         "sglang": _Ways("picture", grammar=True, prefill=True),
         "llamacpp": _Ways(grammar=True, prefill=True),
         "other": _Ways(),
@@ -81,6 +83,10 @@ class OpenAIEngine(Resource, Engine):
 
     Pictures are sent as PNG, whole: the server tiles them. A budget of one tile is kept everywhere, by sending the
     picture as that tile. Greater ones reach LMDeploy, SGLang and vLLM; llama.cpp and others tile as they do.
+
+    vLLM also takes what a vision process encoded (``VisionClient.encode``), as ``image_embeds``, if it was started with
+    ``--enable-mm-embeds``; one request has either pixels or these. The form is that of vLLM's source; no vLLM was ever
+    asked.
 
     Args:
         url: The server's address, ``http://127.0.0.1:23333``, with or without ``/v1``.
@@ -270,6 +276,12 @@ class OpenAIEngine(Resource, Engine):
                 f"{where} takes no flash and no budget of visual tokens with a request: set it where the server is "
                 "started, or lower the number of tiles"
             )
+        encoded = [isinstance(part.image, Encoded) for part in _pictures(request)]
+        if any(encoded) and not (ways.embeds and all(encoded)):
+            raise ModelUnavailable(
+                f"{where} takes pixels, not what another engine encoded"
+                + (": encode all pictures of a request, or none" if ways.embeds else "")
+            )
         budgets = _budgets(request)
         if ways.tiles == "request" and len(budgets - {1}) > 1:
             raise ModelUnavailable(
@@ -340,15 +352,20 @@ async def _chunks(stream: Any, limit_s: float) -> AsyncGenerator[Any, None]:
 
 def _budgets(request: Request) -> set[int]:
     """Give the tile budgets of a request's pictures."""
-    parts = [part for message in request.messages for part in message.parts]
-    return {part.max_tiles for part in parts if isinstance(part, ImagePart)}
+    return {part.max_tiles for part in _pictures(request) if not isinstance(part.image, Encoded)}
+
+
+def _pictures(request: Request) -> list[ImagePart]:
+    return [part for message in request.messages for part in message.parts if isinstance(part, ImagePart)]
 
 
 def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part.image, Encoded):
-        raise ModelUnavailable("OpenAIEngine takes pixels, not what another engine encoded")
+        from foveate.policies.engines.torch_vision import embeds_of
+
+        return {"type": "image_embeds", "image_embeds": embeds_of(part.image)}
     picture = Pillow.fromarray(part.image)
     if part.max_tiles == 1:
         picture = picture.resize((TILE, TILE), Pillow.Resampling.BICUBIC)
@@ -362,11 +379,12 @@ def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
 
 def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float]) -> Usage:
     visual = 0
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, ImagePart) and not isinstance(part.image, Encoded):
-                height, width = part.image.shape[:2]
-                visual += visual_tokens(width, height, max_tiles=part.max_tiles)
+    for part in _pictures(request):
+        if isinstance(part.image, Encoded):
+            visual += part.image.visual_tokens
+        else:
+            height, width = part.image.shape[:2]
+            visual += visual_tokens(width, height, max_tiles=part.max_tiles)
     if said is None:
         return Usage(0, visual, 0, count, dict(timing))
     details = getattr(said, "prompt_tokens_details", None)

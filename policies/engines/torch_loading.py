@@ -11,22 +11,24 @@ import transformers
 from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.converting import Weights, plan
+from foveate.policies.internvl.fingerprint import vision_sources
 from foveate.policies.internvl.layouts import ROUTER
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_TOWER_LAYER = re.compile(r"(model\.)?vision_tower\.encoder\.layer\.|vision_model\.encoder\.layers\.")
 
 
 def device_named(name: str) -> torch.device:
-    """Give the device of a name; ``auto`` is a GPU where there is one.
+    """Give the device of a name; ``auto`` is a GPU where there is one, of ``cuda:all`` it is the first.
 
     Raises:
         ModelUnavailable: If there is no such device here.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda or cuda:N")
-    device = torch.device(name)
+    if not re.fullmatch(r"cpu|cuda(:\d+|:all)?", name):
+        raise ModelUnavailable(f"no device {name!r}: choose auto, cpu, cuda, cuda:N or cuda:all")
+    device = torch.device(name.removesuffix(":all"))
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ModelUnavailable(f"there is no {name} here ({torch.cuda.device_count()} GPUs found): choose cpu")
     return device
@@ -59,8 +61,13 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
         raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
 
 
-def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
+def load_model(checkpoint: Checkpoint, dtype: torch.dtype, *, blind: bool = False) -> Any:
     """Load transformers' own InternVL from safetensors of either layout, on the CPU; a router is left out.
+
+    Args:
+        checkpoint: Where and what it is.
+        dtype: Of the weights.
+        blind: Leave out the vision tower's layers, for a model whose pictures are encoded elsewhere.
 
     Raises:
         ModelUnavailable: If this transformers has no InternVL.
@@ -79,7 +86,7 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are named and refused below
-            **_where(checkpoint),
+            **_where(checkpoint, blind=blind),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
         raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
@@ -90,19 +97,53 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     }
     for says, keys in wrong.items():
         names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
+        if blind:
+            names = [name for name in names if not _TOWER_LAYER.match(name)]
         if names:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
     return model
 
 
-def _where(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Say where transformers finds a checkpoint: its folder, or tensors that bear transformers' names."""
-    if checkpoint.layout == "transformers":
-        return {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
+def load_tower(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
+    """Load an InternVL that has its vision tower and projector alone, on the CPU; nothing else is read.
+
+    Raises:
+        CheckpointError: If a tensor is missing, left over or of another shape; names it.
+    """
     config = transformers.InternVLConfig.from_dict(dict(checkpoint.config))
+    config.text_config.num_hidden_layers = 1  # is made without memory and let go
+    if getattr(config.text_config, "layer_types", None) is not None:
+        config.text_config.layer_types = config.text_config.layer_types[:1]
+    with torch.device("meta"):
+        model = transformers.InternVLForConditionalGeneration(config)
+    model.model.language_model, model.lm_head = None, None
     with Weights(checkpoint.folder) as weights:
-        own = {name: shape for name, shape in weights.shapes.items() if not name.startswith(ROUTER)}
+        sources = vision_sources(checkpoint, weights)
+        state = {f"model.{name}": weights.read(source).to(dtype) for name, source in sources.items()}
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as exc:
+        raise CheckpointError(f"the vision tower of {checkpoint.folder} does not fit: {_first(exc, 1)}") from exc
+    return model.eval()
+
+
+def _where(checkpoint: Checkpoint, *, blind: bool) -> dict[str, Any]:
+    """Say where transformers finds a checkpoint: its folder, or tensors that bear transformers' names."""
+    found = {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
+    if checkpoint.layout == "transformers" and not blind:
+        return found
+    config = transformers.InternVLConfig.from_dict(dict(checkpoint.config))
+    if blind:
+        config.vision_config.num_hidden_layers = 0
+    if checkpoint.layout == "transformers":
+        return {**found, "config": config}
+    with Weights(checkpoint.folder) as weights:
+        own = {
+            name: shape
+            for name, shape in weights.shapes.items()
+            if not name.startswith(ROUTER) and not (blind and _TOWER_LAYER.match(name))
+        }
         state = {name: weights.read(source) for name, source in plan(own, "transformers").items()}
     return {"pretrained_model_name_or_path": None, "config": config, "state_dict": state}
 
@@ -140,6 +181,6 @@ def enough_memory(device: torch.device) -> Iterator[None]:
         raise ModelUnavailable(f"{device} has not enough memory: {_first(exc)}") from exc
 
 
-def _first(exc: BaseException) -> str:
+def _first(exc: BaseException, line: int = 0) -> str:
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(exc).__name__
+    return lines[min(line, len(lines) - 1)][:300] if lines else type(exc).__name__

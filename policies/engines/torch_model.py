@@ -28,9 +28,11 @@ from foveate.policies.engines.torch_loading import (
     load_tokenizer,
     quiet,
 )
+from foveate.policies.engines.torch_placing import EVERY_GPU, check_bits, quantise, spread
 from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortened, visual_tokens
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.tiling import normalised, tiles
+from foveate.policies.internvl.vir import KEPT_SHARE
 
 _TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<|im_start|>", "<|im_end|>")
 
@@ -59,28 +61,42 @@ class TorchModel:
 
     Args:
         checkpoint: Where and what it is.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU), ``float32``, ``bfloat16`` or ``float16``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``.
+        dtype: ``auto`` (float32 on a CPU, bfloat16 on a GPU and with fewer bits), ``float32``, ``bfloat16`` or
+            ``float16``.
+        bits: Of a number of the language model's matrices, 16, 8 or 4.
         jump_forward: Do not decode what a grammar leaves no choice about.
+        blind: Load no vision tower: pictures come encoded.
 
     Raises:
-        ModelUnavailable: If the device cannot be had or is too small.
+        ModelUnavailable: If the device cannot be had or is too small, or there are no such bits.
+        MissingDependency: If what fewer bits or several GPUs need is not installed.
         CheckpointError: If tensors are missing or left over, or the tokenizer does not fit.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto", jump_forward: bool = True
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        bits: int = 16,
+        jump_forward: bool = True,
+        blind: bool = False,
     ) -> None:
         self.checkpoint = checkpoint
+        check_bits(bits)
         self.device = device_named(device)
-        self.dtype = dtype_named(dtype, self.device)
+        self.dtype = dtype_named("bfloat16" if dtype == "auto" and bits != 16 else dtype, self.device)
         self.cancelled = threading.Event()
         self.jump_forward = jump_forward
         self._grammars: Constraints | None = None
         with quiet(), enough_memory(self.device):
             self.tokenizer = load_tokenizer(checkpoint)
-            self.model = load_model(checkpoint, self.dtype).to(self.device).eval()
-            self.vision = Vision(self.model, checkpoint)
+            model = load_model(checkpoint, self.dtype, blind=blind)
+            quantise(model, bits)
+            self.model = (spread(model) if device == EVERY_GPU else model.to(self.device)).eval()
+            self.vision = Vision(self.model, checkpoint, blind=blind)
         self.ids = {token: self._id(token) for token in _TOKENS}
         self.ends = end_tokens(self.model, self.tokenizer, self.ids["<|im_end|>"])
         added = self.tokenizer.get_added_vocab()
@@ -133,16 +149,18 @@ class TorchModel:
         for message in request.messages:
             self._add(prompt, message)
         prompt.ids += [self.ids["<|im_start|>"], *self._tokenise("assistant\n" + request.prefill)]
-        if self.vision.router is None:
-            self._fits(prompt)
+        flash = self.checkpoint.thresholds is not None and request.flash is not False
+        self._fits(prompt, saved=prompt.visual - prompt.visual // KEPT_SHARE if flash else 0)
         return prompt
 
-    def _fits(self, prompt: _Prompt) -> None:
-        limit = self.checkpoint.context
-        if len(prompt.ids) >= limit:
+    def _fits(self, prompt: _Prompt, *, saved: int = 0) -> None:
+        """Refuse a prompt that exceeds the context, also where a router should save as much as it can."""
+        limit, needed = self.checkpoint.context, len(prompt.ids) - saved
+        if needed >= limit:
+            least, visual = "at least " if saved else "", prompt.visual - saved
             raise ModelUnavailable(
-                f"the prompt takes {len(prompt.ids)} tokens ({prompt.visual} of them visual), but the model's context "
-                f"is {limit}: lower the number of tiles or shorten the history"
+                f"the prompt takes {least}{needed} tokens ({visual} of them visual), but the model's context is "
+                f"{limit}: lower the number of tiles or shorten the history"
             )
 
     def _add(self, prompt: _Prompt, message: Message) -> None:

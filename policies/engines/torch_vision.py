@@ -1,5 +1,7 @@
 """The seeing half of the torch engine: tiles to visual tokens, and which of them a router lets be fewer."""
 
+import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor
 
 from foveate.actions.errors import CheckpointError, ModelUnavailable
-from foveate.policies.engines.base import Request
+from foveate.policies.engines.base import Encoded, Request
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.converting import Source, Weights
 from foveate.policies.internvl.layouts import ROUTER
@@ -39,15 +41,16 @@ class Vision:
     Args:
         model: An ``InternVLForConditionalGeneration``.
         checkpoint: What it was loaded from; a router's weights are read from there.
+        blind: Leave the router out, too: pictures are encoded elsewhere, and what comes from there is chosen from.
 
     Raises:
         CheckpointError: If a router's tensor is missing, left over or of another shape; names it.
     """
 
-    def __init__(self, model: Any, checkpoint: Checkpoint) -> None:
+    def __init__(self, model: Any, checkpoint: Checkpoint, *, blind: bool = False) -> None:
         self._model = model
         self._checkpoint = checkpoint
-        self.router = None if checkpoint.thresholds is None else load_router(model, checkpoint)
+        self.router = None if blind or checkpoint.thresholds is None else load_router(model, checkpoint)
 
     def encode(self, pixels: Tensor, owner: object) -> TileFeatures:
         """Encode the tiles of a picture.
@@ -75,12 +78,12 @@ class Vision:
         Raises:
             ModelUnavailable: Names the remedy.
         """
-        if self.router is None and request.flash:
+        if self._checkpoint.thresholds is None and request.flash:
             raise ModelUnavailable(
                 f"{self._checkpoint.folder.name} cannot run Flash, it has no router: take a checkpoint whose name "
                 "ends in -Flash, or leave flash out"
             )
-        if self.router is None and request.visual_tokens is not None:
+        if self._checkpoint.thresholds is None and request.visual_tokens is not None:
             raise ModelUnavailable(
                 f"{self._checkpoint.folder.name} cannot compress visual tokens: lower the number of tiles, or take a "
                 "-Flash checkpoint"
@@ -121,6 +124,26 @@ def visual_tokens(pictures: Sequence[TileFeatures], compressed: Sequence[bool]) 
         picture.values if picture.compressed is None else picture.compressed for picture in pictures
     )
     return torch.cat([few if chosen else many for many, few, chosen in zip(whole, small, compressed, strict=True)])
+
+
+def embeds_of(encoded: Encoded) -> str:
+    """Write a picture's features as vLLM's ``image_embeds`` wants them, every tile whole.
+
+    vLLM asks for what ``torch.save`` writes of a tensor (tokens, hidden) and loads it with ``weights_only``; that is a
+    pickle of its choosing, which nothing here ever reads.
+
+    Returns:
+        Base64.
+
+    Raises:
+        ModelUnavailable: If it is neither a VisionClient's nor a torch engine's.
+    """
+    features = encoded.features
+    if not isinstance(features, TileFeatures):
+        raise ModelUnavailable("OpenAIEngine takes pixels, or what a VisionClient or a TorchEngine encoded")
+    packed = io.BytesIO()
+    torch.save(features.values.flatten(0, 1).to("cpu").contiguous().clone(), packed)
+    return base64.b64encode(packed.getvalue()).decode()
 
 
 def shortened(ids: Sequence[int], placeholder: int, per_tile: int, compressed: Sequence[bool]) -> list[int]:

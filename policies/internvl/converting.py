@@ -142,6 +142,14 @@ class Weights:
         third = rows // 3
         return self._files[name].get_slice(name)[source.part * third : (source.part + 1) * third].contiguous()
 
+    def rows(self, source: Source, count: int) -> list[Any]:
+        """Read a few rows of a tensor that comes from one alone, evenly spread."""
+        (name,) = source.parts
+        length = self.shapes[name][0] // (1 if source.part is None else 3)
+        start, view = (source.part or 0) * length, self._files[name].get_slice(name)
+        picked = {start + index * length // count for index in range(count)} if length else set()
+        return [view[row : row + 1] for row in sorted(picked)]
+
 
 def plan(names: Mapping[str, tuple[int, ...]], to: Layout) -> dict[str, Source]:
     """Say of each tensor of the result where it comes from.

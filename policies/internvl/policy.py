@@ -12,8 +12,9 @@ from foveate.envs.base import Observation, Resource
 from foveate.policies.answers import decide
 from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
 from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import LLAMACPP, SERVER, check_engine, engine_named
+from foveate.policies.engines.names import LLAMACPP, LMDEPLOY, SERVER, check_engine, engine_named
 from foveate.policies.internvl import checkpoint as checkpoints
+from foveate.policies.internvl.conversations import pictures
 from foveate.policies.internvl.profile import ModelProfile
 from foveate.policies.internvl.profiles import INTERNVL3_5, PROFILES, profile_named
 from foveate.policies.internvl.prompts import last_notes, platform_of, previous_operations
@@ -32,10 +33,17 @@ class InternVLPolicy(Resource, Policy):
             shared, and stays open.
         profile: How to talk to the model, or the name of one; None is what the checkpoint names, else InternVL3.5's.
         look: The default of what may vary per step.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for an engine that is given by name.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``, for an engine that is given by name.
         flash: Let a router compress tiles (ViR); None is what the checkpoint says.
         grammar: Let the model say nothing but an answer of the canonical form, with one action of those offered; a
             thought before it stays free.
+        images_kept: Pictures of so many earlier steps go before the current one, a tile each.
+        trust_remote_code: Let an engine given by name run the code that comes with a checkpoint, where it cannot do
+            without (LMDeploy, of GitHub's layout); the torch engine never does.
+        vision: Where a process is that encodes the pictures (``foveate vision``), ``tcp://HOST:PORT``, for the torch
+            engine given by name; None encodes here.
+        local_vision: Encode here where that process cannot be had.
+        bits: Of a number of the language model's matrices, 16, 8 or 4, for the torch engine given by name.
 
     Raises:
         UsageError: If there is no such engine or profile, or the profile's model cannot think though ``look`` asks.
@@ -51,6 +59,11 @@ class InternVLPolicy(Resource, Policy):
         device: str = "auto",
         flash: bool | None = None,
         grammar: bool = False,
+        images_kept: int = 0,
+        trust_remote_code: bool = False,
+        vision: str | None = None,
+        local_vision: bool = False,
+        bits: int = 16,
     ) -> None:
         if isinstance(engine, str):
             check_engine(engine)
@@ -62,6 +75,9 @@ class InternVLPolicy(Resource, Policy):
         self._device = device
         self.flash = flash
         self._grammar = grammar
+        self.images_kept = images_kept
+        self._trusted = trust_remote_code
+        self._vision, self._local_vision, self._bits = vision, local_vision, bits
         self._told = profile is not None
         self._task: str | None = None
         self._seed: int | None = None
@@ -87,8 +103,12 @@ class InternVLPolicy(Resource, Policy):
             self._check_grammar(self._engine)
             return
         if not self._told and not self._serves and self.model not in PROFILES:
-            self._use(await asyncio.to_thread(_named_by, self._model_path))
-        engine = engine_named(self._engine_name, self.model, device=self._device)
+            loads = self._engine_name != LMDEPLOY
+            self._use(await asyncio.to_thread(_named_by, self._model_path, whole=loads))
+        engine = engine_named(
+            self._engine_name, self.model, device=self._device, flash=self.flash, trust_remote_code=self._trusted,
+            vision=self._vision, local_vision=self._local_vision, bits=self._bits,
+        )  # fmt: skip
         await engine.open()
         if self.flash and "flash" not in engine.capabilities:
             await engine.close()
@@ -168,10 +188,13 @@ class InternVLPolicy(Resource, Policy):
         operations = previous_operations(history, limit=profile.history_steps, chars=profile.operation_chars)
         system = profile.system(platform_of(self._kinds), self._kinds, "thought" if thinking else profile.answer)
         user = profile.user(self._task or "", operations, last_notes(history))
-        picture = ImagePart(observation.image, look.max_tiles or profile.tiles.of(observation))
+        current = ImagePart(observation.image, look.max_tiles or profile.tiles.of(observation))
+        earlier = self._earlier(observation, history)
+        if earlier:
+            user = f"Image-{len(earlier) + 1} is the current picture, those before it are of the steps before.\n{user}"
         prefill = profile.think_prefill if thinking else profile.plain_prefill
         return Request(
-            messages=(Message("system", (TextPart(system),)), Message("user", (picture, TextPart(user)))),
+            messages=(Message("system", (TextPart(system),)), pictures([*earlier, current], user)),
             prefill=prefill,
             grammar=self._pattern(observation, thinking, prefill) if self._grammar else None,
             stop=profile.stop,
@@ -180,6 +203,14 @@ class InternVLPolicy(Resource, Policy):
             visual_tokens=look.visual_tokens,
             flash=self.flash,
         )
+
+    def _earlier(self, observation: Observation, history: tuple[Turn, ...]) -> list[ImagePart]:
+        """Give the pictures of earlier steps, oldest first, of one tile each: what they are good for is coarse."""
+        if not self.images_kept:
+            return []
+        seen = [turn.observation.image for turn in history]  # of a question that is asked again the current one, too
+        earlier = [image for image in seen if image.size and image is not observation.image]
+        return [ImagePart(image, 1) for image in earlier[-self.images_kept :]]
 
     def _pattern(self, observation: Observation, thinking: bool, prefill: str) -> str:
         operation = thinking or self.profile.answer != "action"
@@ -227,7 +258,11 @@ def _merged(look: Look | None, default: Look) -> Look:
     )
 
 
-def _named_by(model: str | Path) -> ModelProfile | None:
-    """Give the profile that a checkpoint names for itself."""
-    name = checkpoints.check(checkpoints.find(model)).profile
+def _named_by(model: str | Path, *, whole: bool) -> ModelProfile | None:
+    """Give the profile that a checkpoint names for itself; without ``whole`` its weights are left to others."""
+    if whole:
+        name = checkpoints.check(checkpoints.find(model)).profile
+    else:
+        said = checkpoints.find_config(model).get("foveate_profile")
+        name = said if isinstance(said, str) else None
     return profile_named(name) if name is not None else None

@@ -127,12 +127,12 @@ def test_without_a_start_address_the_remedy_is_named(tmp_path: Path) -> None:
 def test_help_and_version_are_short_and_list_only_what_is_built(tmp_path: Path) -> None:
     help_text = foveate("--help", cwd=tmp_path)
     assert help_text.returncode == 0
-    for name in ("run", "view", "eval", "bench", "data", "train", "convert", "models", "doctor"):
+    for name in ("run", "view", "eval", "bench", "data", "train", "convert", "models", "doctor", "serve"):
         assert f"\n  {name} " in help_text.stdout
-    for name in ("compare", "serve", "mcp", "robot"):
+    for name in ("compare", "mcp", "robot"):
         assert f"\n  {name} " not in help_text.stdout
     run_help = foveate("run", "--help", cwd=tmp_path).stdout
-    for unbuilt in ("desktop", "indoor", "oracle", "lmdeploy"):
+    for unbuilt in ("desktop", "indoor", "oracle"):
         assert unbuilt not in run_help
     for_programs = foveate("run", "--help", "--json", cwd=tmp_path)
     assert (for_programs.returncode, json.loads(for_programs.stdout)["status"]) == (0, "success")

@@ -26,6 +26,25 @@ async def test_a_working_browser_shows_its_colour_and_receives_a_click(tmp_path:
         assert checks[name].passed, checks[name]
 
 
+@pytest.mark.torch
+async def test_a_model_whose_code_an_engine_would_have_to_run_is_told_of(
+    small_checkpoint: Path, tmp_path: Path
+) -> None:
+    from foveate.policies.internvl.converting import convert
+
+    async def found(model: Path, **more: bool) -> Check:
+        listed = await examine(model=str(model), engine="lmdeploy", browser="/nonexistent", **more)
+        return next(check for check in listed if check.name == "remote code")
+
+    github = convert(small_checkpoint, tmp_path / "github", "github").folder
+    untrusted = await found(github)
+    assert not untrusted.passed and "say --trust-remote-code if you trust it" in untrusted.remedy
+    assert (await found(github, trust_remote_code=True)).found == "LMDeploy runs the checkpoint's own"
+    assert (await found(small_checkpoint)).found.endswith("brings none that would be run")
+    listed = await examine(model=str(tmp_path / "none"), browser="/nonexistent")
+    assert "remote code" not in {check.name for check in listed}
+
+
 def test_what_is_missing_is_exit_code_3_and_one_object(tmp_path: Path) -> None:
     args = ["doctor", "--browser", "/nonexistent", "--model", str(tmp_path), "--json"]
     done = subprocess.run([COMMAND, *args], capture_output=True, text=True, timeout=90, check=False, cwd=tmp_path)

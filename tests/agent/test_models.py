@@ -31,7 +31,7 @@ def test_a_flash_checkpoint_is_larger_and_fewer_can_serve_it() -> None:
     plain, flash = rows(["OpenGVLab/InternVL3_5-8B", "models/InternVL3_5-8B-Flash"], GPU, tiles=6)
     assert flash.parameters > plain.parameters
     assert flash.memory["bf16"] > plain.memory["bf16"] > plain.memory["int4"]
-    assert flash.engines == ("torch", "openai (LMDeploy)")
+    assert flash.engines == ("torch", "lmdeploy", "openai (LMDeploy)")
     assert rows(["OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview"], GPU, tiles=6)[0].engines == (
         "torch",
         "openai (vLLM)",

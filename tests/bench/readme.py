@@ -26,7 +26,26 @@ def render() -> str:
     tiny = RESULTS / "tiny.json"
     if tiny.exists():
         parts.append(tiny_section(json.loads(tiny.read_text()), tiny))
+    overlap = RESULTS / "overlap.json"
+    if overlap.exists():
+        parts.append(overlap_section(json.loads(overlap.read_text()), overlap))
     return "\n\n".join(parts)
+
+
+def overlap_section(figures: dict[str, Any], source: Path) -> str:
+    """Give what two processes of one model come to, and the picture."""
+    shown, memory = figures["shown"], figures["peak_mb"]
+    others = figures["cores_used_by_others"][figures["shown_round"] - 1]
+    return (
+        f"One model in two processes (`foveate vision`) of one thread each, on {figures['machine']['cores']} cores of "
+        f"which others used {others:.2f}; a made-up checkpoint far smaller than InternVL's: "
+        f"{figures['requests']} requests take {shown['sequential']['seconds']:.2f} s one after the other, "
+        f"{shown['overlapped']['seconds']:.2f} s at once. Of "
+        f"another checkpoint, {memory['weights_bfloat16']:,} MB on the disk, an engine with all of it takes "
+        f"{memory['whole_engine']:,} MB and its vision process {memory['vision_process']:,} MB, libraries included.\n\n"
+        "![Vision, transfer and language, one after the other and overlapped]"
+        f"({source.with_suffix('.png').relative_to(ROOT)})"
+    )
 
 
 def tiny_section(figures: dict[str, Any], source: Path) -> str:

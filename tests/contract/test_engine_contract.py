@@ -1,6 +1,9 @@
 """What every Engine must do, whoever wrote it."""
 
 import asyncio
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +16,7 @@ import pytest
 from foveate.actions.errors import EnvClosed, ModelUnavailable
 from foveate.policies.engines.base import Delta, Engine, ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
+from foveate.policies.internvl.conversations import answered, pictures
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,27 @@ def openai_torch(torch_address: str) -> Make:
     return Make(lambda: OpenAIEngine(torch_address), 256)
 
 
-MODELS = ("torch_tiny", "llamacpp", "openai_torch")
+@pytest.fixture(scope="module")
+def llamacpp_address(full_gguf: Path) -> Iterator[str]:
+    command = [str(Path(sys.executable).with_name("foveate")), "serve", str(full_gguf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def openai_llamacpp(llamacpp_address: str) -> Make:
+    """llama.cpp's own server, started by ``foveate serve``."""
+    pytest.importorskip("openai", reason="openai is not installed")
+    from foveate.policies.engines.openai import OpenAIEngine
+
+    return Make(lambda: OpenAIEngine(llamacpp_address), 256)
+
+
+MODELS = ("torch_tiny", "llamacpp", "openai_torch", "openai_llamacpp")
 SERVED = ("scripted", *(pytest.param(name, marks=pytest.mark.torch) for name in MODELS))
 
 
@@ -189,3 +213,36 @@ async def test_it_works_only_while_it_is_open_and_leaves_no_thread(make: Make) -
     with pytest.raises(EnvClosed):
         await collected(engine, REQUEST)
     assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("foveate")]
+
+
+async def test_an_answer_keeps_to_a_grammar_where_it_can(make: Make) -> None:
+    async with make() as engine:
+        if "grammar" not in engine.capabilities:
+            return
+        if engine.capabilities & {"encode"}:
+            pytest.importorskip("xgrammar", reason="xgrammar is not installed")
+        pattern = r"(yes|no), (a|b){2,4}!"
+        deltas = await collected(engine, replace(REQUEST, grammar=pattern, max_new_tokens=60))
+    assert re.fullmatch(pattern, "".join(delta.text for delta in deltas))
+    assert deltas[-1].finish == "stop"
+
+
+async def test_several_turns_with_several_pictures_are_counted(make: Make) -> None:
+    small = ImagePart(PICTURE[:60], 1)
+    messages = (
+        REQUEST.messages[0], pictures([small], "What is it?"), answered("A page."),
+        pictures([small, ImagePart(PICTURE, 1)], "And these?"),
+    )  # fmt: skip
+    async with make() as engine:
+        deltas = await collected(engine, replace(REQUEST, messages=messages))
+    usage = deltas[-1].usage
+    assert usage is not None
+    assert usage.visual == 3 * make.tokens_per_tile
+    assert usage.prompt > usage.visual
+
+
+async def test_what_an_answer_begins_with_is_not_repeated(make: Make) -> None:
+    async with make() as engine:
+        deltas = await collected(engine, replace(REQUEST, prefill="<operation>\nClick the square"))
+    assert not "".join(delta.text for delta in deltas).startswith("<operation>\nClick the square")
+    assert deltas[-1].finish in ("stop", "length")

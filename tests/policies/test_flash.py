@@ -207,3 +207,22 @@ async def test_a_policy_asked_for_flash_opens_no_model_without_it(base: Path, fl
         image = np.zeros((224, 336, 3), np.uint8)
         observation = ScreenObservation(image=image, frame=Frame(336, 224), captured_at_s=0.0)
         assert policy.request(observation, (), Look()).flash is False
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_exceeds_the_context_whatever_is_compressed_is_refused_before_anything_is_encoded(
+    engine: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foveate.policies.engines.torch_vision import Vision
+
+    def encoded(*_: Any) -> Any:
+        raise AssertionError("a picture was encoded")
+
+    monkeypatch.setattr(Vision, "encode", encoded)
+    image = np.zeros((224, 336, 3), np.uint8)
+    pictures = tuple(ImagePart(image, 12) for _ in range(80))
+    request = Request((Message("user", (*pictures, TextPart("Which?"))),))
+    with pytest.raises(ModelUnavailable, match=r"at least \d+ tokens .* context is 2048"):
+        await last(engine, request)
+    with pytest.raises(ModelUnavailable, match=r"takes \d+ tokens .* context is 2048"):
+        await last(engine, replace(request, flash=False))

@@ -260,3 +260,29 @@ def test_importing_the_policy_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def turn_with(image: Any) -> Turn:
+    return Turn(replace(LOOK, image=image), Decision(operation="Scroll"))
+
+
+async def test_pictures_of_earlier_steps_go_before_the_current_one_where_they_are_asked_for() -> None:
+    first, second, third = (np.full((720, 1280, 3), shade, np.uint8) for shade in (1, 2, 3))
+    history = (turn_with(first), turn_with(second), turn_with(third))
+    _, request = await asked(history=history, images_kept=2)
+    parts = request.messages[1].parts
+    shown = [part for part in parts if isinstance(part, ImagePart)]
+    assert [part.image[0, 0, 0] for part in shown] == [2, 3, 0]
+    assert [part.max_tiles for part in shown] == [1, 1, 12]
+    said = [part.text for part in parts if isinstance(part, TextPart)]
+    assert said[:3] == ["Image-1: ", "Image-2: ", "Image-3: "]
+    assert said[3].startswith("Image-3 is the current picture")
+    assert "Buy milk" in said[3]
+
+
+async def test_without_earlier_pixels_there_is_one_picture_without_a_number() -> None:
+    empty = turn_with(np.empty((0, 0, 3), np.uint8))
+    for history, kept in (((empty,), 2), ((turn_with(PIXELS),), 2), ((turn_with(PIXELS.copy()),), 0)):
+        _, request = await asked(history=history, images_kept=kept)
+        assert len(request.messages[1].parts) == 2
+        assert picture(request).image is PIXELS

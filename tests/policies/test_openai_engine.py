@@ -249,6 +249,32 @@ async def test_pictures_of_other_engines_and_two_budgets_are_refused(server: Ser
         await answer(server, Request((two,)))
 
 
+@pytest.mark.torch
+async def test_vllm_gets_what_a_vision_process_encoded_all_of_it_or_nothing(server: Server) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    from foveate.policies.engines.torch_vision import TileFeatures
+
+    values = torch.arange(7 * 4 * 8).view(7, 4, 8).to(torch.bfloat16)
+    seen = ImagePart(Encoded(TileFeatures(None, values, values[:, :1], torch.ones(7)), 28))
+    server.scripts = [says("x")]
+    _, last = await answer(server, Request((Message("user", (seen, TextPart("Click"), seen)),)))
+    assert last.usage is not None and last.usage.visual == 56
+    first, words, second = server.asked[0]["messages"][0]["content"]
+    assert (words, set(first), first) == ({"type": "text", "text": "Click"}, {"type", "image_embeds"}, second)
+    assert first["type"] == "image_embeds"
+    loaded = torch.load(io.BytesIO(base64.b64decode(first["image_embeds"])), weights_only=True)
+    assert torch.equal(loaded, values.view(28, 8)) and loaded.dtype == torch.bfloat16
+    assert "mm_processor_kwargs" not in server.asked[0]
+
+    mixed = Request((Message("user", (seen, ImagePart(np.zeros((10, 10, 3), np.uint8), 1))),))
+    with pytest.raises(ModelUnavailable, match="encode all pictures of a request, or none"):
+        await answer(server, mixed)
+    with pytest.raises(ModelUnavailable, match=r"\(sglang\) takes pixels, not what another engine encoded"):
+        await answer(server, Request((Message("user", (seen,)),)), dialect="sglang")
+    assert len(server.asked) == 1
+
+
 def breaks_off(handler: Handler) -> None:
     begin(handler)
     piece(handler, "half")

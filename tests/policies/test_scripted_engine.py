@@ -50,7 +50,7 @@ def test_an_engine_can_be_had_by_its_name() -> None:
     assert isinstance(engine_named("auto", "tiny", device="cpu"), TorchEngine)
     with pytest.raises(UsageError, match="choose one of auto, torch"):
         engine_named("vllm", "tiny")
-    assert list(ENGINES) == ["auto", "torch", "llamacpp"]
+    assert list(ENGINES) == ["auto", "torch", "lmdeploy", "llamacpp"]
     assert isinstance(engine_named("openai:http://127.0.0.1:1", "tiny"), OpenAIEngine)
     for name in ("openai", "openai:", "openai:localhost:80"):
         with pytest.raises(UsageError, match="needs its server's address"):

@@ -1,0 +1,96 @@
+"""llama.cpp's own server through xllamacpp, in a process of its own that ends with the one that started it.
+
+``python -m foveate.policies.engines.llamacpp_server MODEL --host HOST --port PORT``; ``foveate serve`` starts it.
+The prompt is the reference's, but texts are tokenised by llama.cpp's own rule: unlike in LlamaCppEngine, a control
+token in a page's text is one.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+from foveate.actions.errors import FoveateError, MissingDependency, ModelUnavailable
+from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
+
+_log = logging.getLogger(__name__)
+_LOOK_S: Final = 1.0
+
+TEMPLATE: Final = (
+    "{%- for message in messages -%}"
+    "{{- '<|im_start|>' + message.role + '\n' -}}"
+    "{%- set pieces = message.content.split('<__media_') -%}{{- pieces[0] -}}"
+    "{%- for piece in pieces[1:] -%}{%- set ends = piece.split('__>') -%}"
+    "{{- '<__media_' + ends[0] + '__>\n' + ends[1:] | join('__>') -}}{%- endfor -%}"
+    "{%- if not loop.last or message.role != 'assistant' -%}{{- '<|im_end|>\n' -}}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if messages[-1].role != 'assistant' -%}{{- '<|im_start|>assistant\n' -}}{%- endif -%}"
+)
+"""The reference's prompt: ChatML, a line break behind each picture; an assistant's last message begins the answer.
+
+Source: template ``internvl2_5`` (OpenGVLab/InternVL, internvl_chat/internvl/conversation.py).
+"""
+
+
+def alias(files: GgufFiles) -> str:
+    """Give the name that a model is served under: the profile that its file asks for, else the file's."""
+    return files.profile or files.model.stem
+
+
+def parameters(xllamacpp: Any, files: GgufFiles, *, host: str, port: int, context: int) -> Any:
+    """Lay out what llama.cpp's server is started with."""
+    params = xllamacpp.CommonParams()
+    params.model.path, params.mmproj.path = str(files.model), str(files.vision)
+    params.n_ctx, params.n_parallel, params.fit_params = min(files.context, context), 1, False
+    params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
+    params.cache_ram_mib = 0
+    params.use_jinja, params.chat_template, params.prefill_assistant = True, TEMPLATE, False
+    params.force_pure_content_parser, params.ui = True, False
+    params.hostnames, params.port, params.model_alias = [host], port, {alias(files)}
+    return params
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes, or the process that started this one is gone; gives an exit code."""
+    parser = argparse.ArgumentParser(prog="llamacpp_server", description="llama.cpp's server, for foveate serve.")
+    parser.add_argument("model", help="a GGUF file, or its folder")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--context", type=int, default=16_384, help="most tokens of a prompt and its answer")
+    asked = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parent, over = os.getppid(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        server = _served(asked)
+    except FoveateError as exc:
+        _log.error("error: %s", exc)
+        return 3
+    _log.info("llama.cpp serves %s at %s", asked.model, server.listening_address)
+    while not over.wait(_LOOK_S):
+        if os.getppid() != parent:
+            break
+    return 0
+
+
+def _served(asked: argparse.Namespace) -> Any:
+    files = read(*find(asked.model))
+    try:
+        import xllamacpp
+    except ImportError as exc:
+        raise MissingDependency("llama.cpp's server", f"pip install 'foveate[llamacpp]' ({exc})") from exc
+    params = parameters(xllamacpp, files, host=asked.host, port=asked.port, context=asked.context)
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as exc:
+        raise ModelUnavailable(f"llama.cpp cannot serve {files.model} at {asked.host}:{asked.port}: {exc}") from exc
+
+
+if __name__ == "__main__":
+    sys.exit(main())

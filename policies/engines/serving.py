@@ -1,0 +1,226 @@
+"""Which server serves a model, and the command line that starts it."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from foveate.actions.errors import ModelUnavailable, UsageError
+from foveate.policies.engines.lmdeploy_settings import check_lmdeploy
+from foveate.policies.engines.servable import Servable
+from foveate.policies.internvl.checkpoint import BUNDLED
+
+ServerName: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp"]
+"""The servers that there are."""
+
+_TEXT: Final = 8192
+_STEP: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a model is to be served.
+
+    Attributes:
+        subject: The model.
+        host: Where the server listens.
+        port: Its port.
+        tp: Graphics cards; None is what the model's makers serve it on.
+        max_tiles: Greatest number of tiles of a picture, the thumbnail not counted.
+        context: Greatest number of tokens of a prompt and its answer; None is room for one such picture and 8192 more.
+        flash: Whether a router is on; None is as the checkpoint says.
+    """
+
+    subject: Servable
+    host: str = "127.0.0.1"
+    port: int = 0
+    tp: int | None = None
+    max_tiles: int = 12
+    context: int | None = None
+    flash: bool | None = None
+
+    @property
+    def cards(self) -> int:
+        """Graphics cards that the model is spread over."""
+        return self.subject.gpus if self.tp is None else self.tp
+
+    @property
+    def length(self) -> int:
+        """Tokens of a prompt and its answer that the server makes room for."""
+        if self.context is not None:
+            return self.context
+        each = 256 if self.subject.size is None else self.subject.size.tower.tokens
+        needed = (self.max_tiles + 1) * each + _TEXT
+        return min(self.subject.context, -(-needed // _STEP) * _STEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A program that serves models.
+
+    Attributes:
+        title: What it is called.
+        command: Writes its arguments.
+        remedy: How to get it.
+    """
+
+    title: str
+    command: Callable[[Order], list[str]]
+    remedy: str
+
+
+def _lmdeploy(order: Order) -> list[str]:
+    subject = order.subject
+    command = ["serve", "api_server", subject.place, "--server-name", order.host, "--server-port", str(order.port)]
+    command += ["--model-name", _name(subject), "--tp", str(order.cards), "--session-len", str(order.length)]
+    flash = check_lmdeploy(subject, flash=order.flash, backend=None)
+    if flash is None:
+        command += ["--backend", "turbomind", "--enable-prefix-caching"]
+    else:  # the router is in its PyTorch engine alone, and its weights have nowhere to go without the word
+        command += ["--backend", "pytorch", "--hf-overrides.flash_mode", "true" if flash else "false"]
+        command += ["--max-prefill-token-num", str(max(_TEXT, order.length))]
+    return command + _revision(subject) + (["--trust-remote-code"] if subject.code else [])
+
+
+def _vllm(order: Order) -> list[str]:
+    subject = order.subject
+    command = ["serve", subject.place, "--host", order.host, "--port", str(order.port)]
+    command += ["--served-model-name", _name(subject), "--tensor-parallel-size", str(order.cards)]
+    command += ["--max-model-len", str(order.length)]
+    if subject.code:
+        command += ["--mm-processor-kwargs", json.dumps({"max_dynamic_patch": order.max_tiles}), "--trust-remote-code"]
+    return command + _revision(subject)
+
+
+def _sglang(order: Order) -> list[str]:
+    subject = order.subject
+    command = ["serve", "--model-path", subject.place, "--host", order.host, "--port", str(order.port)]
+    command += ["--served-model-name", _name(subject), "--tp", str(order.cards), "--context-length", str(order.length)]
+    return command + _revision(subject) + (["--trust-remote-code"] if subject.code else [])
+
+
+def _llamacpp(order: Order) -> list[str]:
+    return [
+        order.subject.place, "--host", order.host, "--port", str(order.port),
+        "--context", str(order.context or 16_384),
+    ]  # fmt: skip
+
+
+_OWN: Final = "in an environment of its own whose bin folder is on PATH"
+
+SERVERS: Final[Mapping[ServerName, Server]] = MappingProxyType(
+    {
+        "lmdeploy": Server("LMDeploy", _lmdeploy, f"make lmdeploy-env, or pip install lmdeploy {_OWN}"),
+        "vllm": Server("vLLM", _vllm, f"pip install vllm {_OWN}"),
+        "sglang": Server("SGLang", _sglang, f"pip install sglang {_OWN}"),
+        "llamacpp": Server("llama.cpp", _llamacpp, "pip install 'foveate[llamacpp]', or llama-server on PATH"),
+    }
+)
+"""By name; of those that can serve a model, the first that is installed is taken."""
+
+
+def refusal(name: ServerName, order: Order) -> str:
+    """Say why a server cannot serve a model; empty where it can."""
+    subject, title = order.subject, SERVERS[name].title
+    if name == "llamacpp":
+        if not subject.gguf:
+            return (
+                f"llama.cpp serves GGUF, and {subject.model} is none: foveate convert {subject.model} --to gguf "
+                "--out DIR writes it from a small checkpoint"
+            )
+        return "" if not order.flash else "llama.cpp has no router: leave flash out"
+    if subject.gguf:
+        return f"{title} does not serve the GGUF of {subject.model}: take llamacpp"
+    if subject.model in BUNDLED:
+        return (
+            f"the bundled model {subject.model!r} is served from GGUF: foveate convert {subject.model} --to gguf "
+            "--out DIR, then foveate serve DIR"
+        )
+    if name == "lmdeploy":
+        try:
+            check_lmdeploy(subject, flash=order.flash, backend=None)
+        except ModelUnavailable as error:
+            return str(error)
+        return ""
+    if subject.router:
+        return f"{title} has no router, which {subject.model} cannot do without: LMDeploy alone serves Flash"
+    if order.flash:
+        return f"{subject.model} cannot run Flash: it has no router. Take one whose name ends in -Flash"
+    if subject.gpt_oss and name != "vllm":
+        return f"{title} was never seen to serve {subject.model}: its makers serve it with vLLM"
+    return ""
+
+
+def choose(order: Order, asked: ServerName | None) -> ServerName:
+    """Choose a server for a model.
+
+    Args:
+        order: How it is to be served.
+        asked: The one that is wanted; None is the best that is installed.
+
+    Raises:
+        UsageError: If none can serve it, or not the one that is wanted.
+    """
+    if asked is not None:
+        if reason := refusal(asked, order):
+            raise UsageError(reason)
+        return asked
+    order_of_choice: tuple[ServerName, ...] = ("llamacpp",) if order.subject.gguf else ("lmdeploy", "vllm", "sglang")
+    able = [name for name in order_of_choice if not refusal(name, order)]
+    if not able:
+        raise UsageError(refusal(order_of_choice[0], order))
+    return next((name for name in able if program(name) is not None), able[0])
+
+
+def program(name: ServerName) -> list[str] | None:
+    """Find a server's program on PATH, beside this interpreter, or in LMDeploy's own environment; None without one."""
+    if name == "llamacpp":
+        if importlib.util.find_spec("xllamacpp") is not None:
+            return [sys.executable, "-m", "foveate.policies.engines.llamacpp_server"]
+        found = shutil.which("llama-server")
+        return [found] if found else None
+    here = Path(sys.executable).parent
+    places = [None, str(here), str(here.parents[1] / ".venv-lmdeploy" / "bin")]
+    found = next((path for place in places if (path := shutil.which(name, path=place))), None)
+    return [found] if found else None
+
+
+def command_of(name: ServerName, order: Order, *, program: str | list[str]) -> list[str]:
+    """Write the command line that starts a server.
+
+    Args:
+        name: Which.
+        order: How the model is to be served.
+        program: Its program, with what comes before the arguments.
+    """
+    begun = [program] if isinstance(program, str) else program
+    if name == "llamacpp" and len(begun) == 1:
+        return begun + _llama_server(order)
+    return begun + SERVERS[name].command(order)
+
+
+def _llama_server(order: Order) -> list[str]:
+    """Write the arguments of llama.cpp's own binary."""
+    from foveate.policies.engines.llamacpp_files import find, read
+    from foveate.policies.engines.llamacpp_server import TEMPLATE, alias
+
+    files = read(*find(order.subject.model))
+    return [
+        "--model", str(files.model), "--mmproj", str(files.vision), "--alias", alias(files), "--host", order.host,
+        "--port", str(order.port), "--ctx-size", str(order.context or min(files.context, 16_384)), "--jinja",
+        "--chat-template", TEMPLATE, "--no-prefill-assistant", "--reasoning-format", "none",
+    ]  # fmt: skip
+
+
+def _name(subject: Servable) -> str:
+    """Name a model as it was named here, a folder by its last part."""
+    return subject.place if subject.hub is not None else Path(subject.place).resolve().name
+
+
+def _revision(subject: Servable) -> list[str]:
+    return ["--revision", subject.hub.revision] if subject.hub is not None and subject.hub.revision else []

@@ -1,0 +1,109 @@
+"""Where a loaded model's weights go: one device or all GPUs, and the language model's matrices in 8 or 4 bits."""
+
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from foveate.actions.errors import MissingDependency, ModelUnavailable
+
+EVERY_GPU: Final = "cuda:all"
+"""The device that is all GPUs together, each with some of the layers."""
+
+_BLOCK = 64
+"""Columns that share a scale in 4 bits; 8 bits could do with fewer, and no model needs it."""
+
+_EXTRA = "pip install 'foveate[quantised]'"
+
+
+def check_bits(bits: int) -> None:
+    """Check a number of bits, and that what they need is installed.
+
+    Raises:
+        ModelUnavailable: If there is no such number.
+        MissingDependency: If bitsandbytes is missing.
+    """
+    if bits not in (16, 8, 4):
+        raise ModelUnavailable(f"no weights of {bits} bits: choose 16, 8 or 4")
+    if bits != 16:
+        try:
+            import bitsandbytes  # noqa: F401
+        except Exception as exc:  # its loader of kernels raises of many kinds
+            raise MissingDependency(f"a model in {bits} bits", _EXTRA) from exc
+
+
+def quantise(model: Any, bits: int) -> None:
+    """Bring the matrices of a language model to 8 or 4 bits, one after the other; those of its head stay.
+
+    The vision tower and the projectors stay, too: they are small, and what they see is what everything rests on.
+    The numbers are counted when the model is moved to a device. Source: LLM.int8() (8 bits, without outliers kept
+    apart) and NF4 (4 bits), as bitsandbytes has them.
+
+    Args:
+        model: An ``InternVLForConditionalGeneration`` on the CPU, in 16 or 32 bits.
+        bits: 16 leaves it as it is.
+
+    Raises:
+        ModelUnavailable: If it is a mixture of experts, whose matrices are no layers of their own.
+    """
+    if bits == 16:
+        return
+    language = model.model.language_model
+    if getattr(model.config.text_config, "num_experts", None) or getattr(
+        model.config.text_config, "num_local_experts", None
+    ):
+        raise ModelUnavailable(
+            f"a mixture of experts cannot be brought to {bits} bits here: serve it with LMDeploy or vLLM, or leave the "
+            "bits out"
+        )
+    for module in list(language.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is not nn.Linear:
+                continue
+            if layer.in_features % _BLOCK:
+                raise ModelUnavailable(
+                    f"{name} has {layer.in_features} columns, {bits} bits take {_BLOCK} at a time: leave the bits out"
+                )
+            setattr(module, name, _fewer(layer, bits))
+
+
+def _fewer(layer: nn.Linear, bits: int) -> nn.Module:
+    import bitsandbytes
+
+    size, weight = (layer.in_features, layer.out_features, layer.bias is not None), layer.weight.data
+    kinds: Any = bitsandbytes.nn
+    with torch.device("meta"):
+        if bits == 8:
+            new = kinds.Linear8bitLt(*size, has_fp16_weights=False)
+        else:
+            new = kinds.Linear4bit(*size, compute_dtype=weight.dtype, quant_type="nf4")
+    if bits == 8:
+        new.weight = kinds.Int8Params(weight, requires_grad=False, has_fp16_weights=False)
+    else:
+        new.weight = kinds.Params4bit(weight, requires_grad=False, quant_type="nf4", module=new)
+    new.bias = layer.bias
+    fewer: nn.Module = new
+    return fewer
+
+
+def spread(model: Any) -> Any:
+    """Give every GPU some of a model's layers, as much as fits evenly.
+
+    Raises:
+        MissingDependency: If accelerate is missing.
+        ModelUnavailable: If the GPUs together have no room for it.
+    """
+    try:
+        from accelerate import dispatch_model, infer_auto_device_map
+        from accelerate.utils import get_balanced_memory
+    except ImportError as exc:
+        raise MissingDependency("a model on several GPUs", _EXTRA) from exc
+    whole = list(getattr(model, "_no_split_modules", None) or ())
+    room = get_balanced_memory(model, no_split_module_classes=whole, dtype=model.dtype)
+    where = infer_auto_device_map(model, max_memory=room, no_split_module_classes=whole, dtype=model.dtype)
+    left = sorted({str(one) for one in where.values() if one in ("cpu", "disk")})
+    if left and torch.cuda.is_available():
+        raise ModelUnavailable(
+            f"the {torch.cuda.device_count()} GPUs have no room for all of it: take 8 or 4 bits, or a smaller model"
+        )
+    return dispatch_model(model, where)

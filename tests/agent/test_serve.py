@@ -1,0 +1,380 @@
+"""``foveate serve``: which server, which command line, and that what was started is watched and stopped whole."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from foveate.actions.errors import UsageError
+from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, healthy, near
+from foveate.policies.engines.servable import Servable, refuse_untrusted, servable
+from foveate.policies.engines.serving import Order, ServerName, choose, command_of, refusal
+from tests.policies.asking import collected, request, text_of
+from tests.policies.served import COMMAND, served
+
+HUB = "OpenGVLab/InternVL3_5"
+GPT_OSS = f"{HUB}-GPT-OSS-20B-A4B-Preview"
+
+FAKE = """#!{python}
+import http.server, json, os, pathlib, signal, subprocess, sys, threading, time
+
+how, notes = os.environ["FAKE_SERVER"], pathlib.Path(os.environ["FAKE_NOTES"])
+port = int(sys.argv[next(n for n, word in enumerate(sys.argv) if word in ("--server-port", "--port")) + 1])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+notes.write_text(json.dumps({{"argv": sys.argv, "pid": os.getpid(), "child": child.pid}}))
+print("loading the model", flush=True)
+if how == "dies":
+    print("Traceback (most recent call last):", file=sys.stderr)
+    print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20 GiB", file=sys.stderr, flush=True)
+    sys.exit(1)
+if how == "hangs":
+    time.sleep(600)
+if how == "deaf":
+    signal.signal(signal.SIGTERM, lambda *_: print("no", flush=True))
+begun = time.monotonic()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        well = time.monotonic() - begun > 0.4
+        self.send_response(200 if well else 503)
+        self.end_headers()
+        if well and how == "falls":
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    def log_message(self, *args):
+        pass
+
+
+http.server.HTTPServer(("127.0.0.1", port), Answers).serve_forever()
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Callable[..., dict[str, str]]:
+    """Make an environment in which some programs and GPUs are found, and nothing else."""
+
+    def made(how: str = "serves", *, programs: tuple[str, ...] = ("vllm",), gpus: int = 1) -> dict[str, str]:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        listed = "".join(f"GPU {number}: a card\\n" for number in range(gpus))
+        scripts = {name: FAKE.format(python=sys.executable) for name in programs}
+        scripts["nvidia-smi"] = f'#!/bin/sh\nprintf "{listed}"\n'
+        for name, text in scripts.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod((folder / name).stat().st_mode | stat.S_IXUSR)
+        notes = {"FAKE_SERVER": how, "FAKE_NOTES": str(tmp_path / "notes.json")}
+        return {**os.environ, **notes, "PATH": str(folder)}
+
+    return made
+
+
+@contextmanager
+def serving(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [COMMAND, "serve", *words], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def done(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [COMMAND, "serve", *words], env=environment, text=True, capture_output=True, timeout=60, check=False
+    )
+
+
+def notes(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "notes.json").read_text())
+    return found
+
+
+# Which server and which command line ---------------------------------------------------------------------------------
+
+
+def order(model: str, **more: Any) -> Order:
+    return Order(servable(model), port=8000, **more)
+
+
+def test_flash_is_served_by_lmdeploys_pytorch_engine_with_the_word_said() -> None:
+    said = " ".join(command_of("lmdeploy", order(f"{HUB}-8B-Flash@v1"), program="lmdeploy"))
+    assert said == (
+        f"lmdeploy serve api_server {HUB}-8B-Flash --server-name 127.0.0.1 --server-port 8000 "
+        f"--model-name {HUB}-8B-Flash --tp 1 --session-len 12288 --backend pytorch --hf-overrides.flash_mode true "
+        "--max-prefill-token-num 12288 --revision v1 --trust-remote-code"
+    )
+    off = command_of("lmdeploy", order(f"{HUB}-8B-Flash", flash=False), program="lmdeploy")
+    assert off[off.index("--hf-overrides.flash_mode") + 1] == "false"
+    assert "pytorch" in off and "--enable-prefix-caching" not in off
+
+
+def test_others_are_served_by_turbomind_with_a_prefix_cache_on_as_many_gpus_as_their_makers_take() -> None:
+    said = " ".join(command_of("lmdeploy", order(f"{HUB}-38B-HF", max_tiles=6), program="lmdeploy"))
+    assert said.endswith("--tp 2 --session-len 10240 --backend turbomind --enable-prefix-caching")
+    assert "--trust-remote-code" not in said
+    assert "--tp 8 " in " ".join(command_of("lmdeploy", order(f"{HUB}-241B-A28B"), program="lmdeploy"))
+    asked = order(f"{HUB}-241B-A28B", tp=4, context=4096)
+    assert "--tp 4 --session-len 4096" in " ".join(command_of("lmdeploy", asked, program="lmdeploy"))
+
+
+def test_vllm_and_sglang_are_told_in_their_own_words() -> None:
+    assert " ".join(command_of("vllm", order(GPT_OSS), program="vllm")) == (
+        f"vllm serve {GPT_OSS} --host 127.0.0.1 --port 8000 --served-model-name {GPT_OSS} --tensor-parallel-size 1 "
+        '--max-model-len 12288 --mm-processor-kwargs {"max_dynamic_patch": 12} --trust-remote-code'
+    )
+    assert " ".join(command_of("sglang", order(f"{HUB}-8B-HF", host="0.0.0.0"), program="sglang")) == (
+        f"sglang serve --model-path {HUB}-8B-HF --host 0.0.0.0 --port 8000 --served-model-name {HUB}-8B-HF --tp 1 "
+        "--context-length 12288"
+    )
+
+
+def test_llamacpps_own_binary_is_told_of_both_files(small_gguf: Path) -> None:
+    command = command_of("llamacpp", order(str(small_gguf)), program=["llama-server"])
+    assert command[:5] == ["llama-server", "--model", str(small_gguf / "model.gguf"), "--mmproj",
+                           str(small_gguf / "mmproj.gguf")]  # fmt: skip
+    assert command[-6] == "--jinja" and command[-3:] == ["--no-prefill-assistant", "--reasoning-format", "none"]
+
+
+@pytest.mark.parametrize(
+    ("model", "server", "more", "says"),
+    [
+        (f"{HUB}-8B-Flash", "vllm", {}, "vLLM has no router, .*LMDeploy alone serves Flash"),
+        (f"{HUB}-8B-Flash", "sglang", {}, "SGLang has no router"),
+        (f"{HUB}-8B", "lmdeploy", {"flash": True}, "it has no router. Take one whose name ends in -Flash"),
+        (f"{HUB}-8B", "vllm", {"flash": True}, "it has no router. Take one whose name ends in -Flash"),
+        (GPT_OSS, "lmdeploy", {}, "LMDeploy has no InternVL with GPT-OSS: .* with vLLM"),
+        (GPT_OSS, "sglang", {}, "SGLang was never seen to serve .*with vLLM"),
+        (f"{HUB}-8B", "llamacpp", {}, "llama.cpp serves GGUF, .* is none: foveate convert"),
+        ("tiny", None, {}, "the bundled model 'tiny' is served from GGUF: foveate convert tiny"),
+    ],
+)
+def test_what_a_server_cannot_serve_is_refused_by_name(
+    model: str, server: ServerName | None, more: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        choose(order(model, **more), server)
+
+
+def test_the_best_server_that_can_serve_a_model_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").touch()
+    assert servable(tmp_path).gguf and choose(order(str(tmp_path)), None) == "llamacpp"
+    assert refusal("lmdeploy", order(str(tmp_path))).startswith("LMDeploy does not serve the GGUF")
+    assert choose(order(GPT_OSS), None) == "vllm"
+    assert choose(order(f"{HUB}-8B-Flash"), None) == "lmdeploy"
+
+
+def test_code_of_a_repository_is_trusted_by_the_user_or_not_run() -> None:
+    with pytest.raises(UsageError, match=rf"which vLLM runs; say --trust-remote-code .*\({HUB}-8B-HF\)"):
+        refuse_untrusted(servable(f"{HUB}-8B"), "vLLM", trusted=False, how="--trust-remote-code")
+    with pytest.raises(UsageError) as raised:
+        refuse_untrusted(servable(f"{HUB}-8B-Flash"), "LMDeploy", trusted=False, how="--trust-remote-code")
+    assert "-HF" not in str(raised.value), "of Flash there is none in the other layout"
+    refuse_untrusted(servable(f"{HUB}-8B-HF"), "vLLM", trusted=False, how="")
+    refuse_untrusted(Servable("x.gguf"), "vLLM", trusted=False, how="")
+
+
+def test_models_of_modelscope_are_to_be_downloaded_first() -> None:
+    with pytest.raises(UsageError, match="is at ModelScope: download it"):
+        command_of("lmdeploy", order(f"modelscope:{HUB}-8B"), program="lmdeploy")
+
+
+def test_a_dry_run_prints_the_command_and_ends(machine: Callable[..., dict[str, str]]) -> None:
+    ended = done(machine(gpus=0), f"{HUB}-8B-HF", "--engine", "vllm", "--dry-run", "--json")
+    said = json.loads(ended.stdout)
+    assert (ended.returncode, said["status"], said["engine"]) == (0, "success", "vllm")
+    assert said["command"][1:3] == ["serve", f"{HUB}-8B-HF"]
+
+
+# What is started -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_address_alone_is_printed_when_it_is_well_and_a_signal_stops_the_whole_group(
+    machine: Callable[..., dict[str, str]], tmp_path: Path, number: signal.Signals
+) -> None:
+    environment = machine("serves", programs=("lmdeploy",))
+    words = ["--json"] if number is signal.SIGTERM else []
+    with serving(environment, f"{HUB}-8B-Flash", "--trust-remote-code", *words) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        url = json.loads(line)["url"] if words else line
+        port = int(url.rpartition(":")[2])
+        assert url == f"http://127.0.0.1:{port}" and healthy("127.0.0.1", port, 2)
+        seen = notes(tmp_path)
+        assert seen["argv"][1:3] == ["serve", "api_server"] and str(port) in seen["argv"]
+        assert os.getpgid(seen["pid"]) == os.getpgid(seen["child"]) != os.getpgid(process.pid)
+        process.send_signal(number)
+        rest, log = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (130, "")
+    assert "loading the model" in log and "Interrupted." in log
+    assert not alive(seen["pid"]) and not alive(seen["child"])
+
+
+def test_one_that_dies_while_it_loads_is_noticed_at_once_with_its_last_words_and_a_remedy(
+    machine: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    begun = time.monotonic()
+    log = tmp_path / "server.log"
+    ended = done(machine("dies"), f"{HUB}-8B-HF", "--engine", "vllm", "--json", "--log", str(log))
+    assert time.monotonic() - begun < 20
+    assert (ended.returncode, json.loads(ended.stdout)["reason"]) == (3, "ModelUnavailable")
+    assert "vLLM ended before it was ready (exit 1)" in ended.stderr
+    assert "CUDA out of memory. Tried to allocate 20 GiB; spread it over more GPUs (--tp N)" in ended.stderr
+    assert "loading the model" in log.read_text()
+    assert not alive(notes(tmp_path)["child"])
+
+
+def test_one_that_hangs_is_stopped_after_its_time(machine: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    ended = done(machine("hangs"), f"{HUB}-8B-HF", "--engine", "vllm", "--timeout-s", "1.5")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "vLLM was not ready within 1.5 s: loading the model; give it longer (--timeout-s)" in ended.stderr
+    seen = notes(tmp_path)
+    assert not alive(seen["pid"]) and not alive(seen["child"])
+
+
+def test_one_that_dies_later_is_told_of(machine: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    with serving(machine("falls"), f"{HUB}-8B-HF", "--engine", "vllm") as process:
+        rest, log = process.communicate(timeout=30)
+    assert process.returncode == 3 and rest.startswith("http://127.0.0.1:")
+    assert "vLLM ended while it served (signal SIGKILL)" in log
+    assert not alive(notes(tmp_path)["child"])
+
+
+def test_a_second_signal_does_not_wait_for_one_that_is_deaf(
+    machine: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    with serving(machine("deaf"), f"{HUB}-8B-HF", "--engine", "vllm") as process:
+        assert process.stdout is not None and process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+        assert process.poll() is None and alive(notes(tmp_path)["pid"])
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert time.monotonic() - begun < 5
+    assert process.returncode == 130
+    assert not alive(notes(tmp_path)["pid"]) and not alive(notes(tmp_path)["child"])
+
+
+def test_what_lacks_on_this_machine_is_said_before_anything_is_started(
+    machine: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    model = f"{HUB}-38B-HF"
+    for gpus, says in (
+        (0, "vLLM needs an NVIDIA GPU, and nvidia-smi lists none here"),
+        (1, "is served on 2 GPUs, and there are 1: say --tp 1"),
+    ):
+        ended = done(machine(gpus=gpus), model, "--engine", "vllm")
+        assert (ended.returncode, ended.stdout) == (3, "") and says in ended.stderr
+    ended = done(machine(programs=()), model, "--engine", "sglang")
+    assert ended.returncode == 3 and "SGLang needs: pip install sglang" in ended.stderr
+    assert not (tmp_path / "notes.json").exists()
+
+
+def test_a_server_that_ignores_it_is_killed_after_its_grace(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    server = ServerProcess("a server", [sys.executable, "-c", deaf], tmp_path / "log")
+    server.start()
+    while "up" not in (tmp_path / "log").read_text():
+        time.sleep(0.02)
+    begun, pid = time.monotonic(), server.pid
+    server.stop(0.5, Interruptions())
+    assert 0.4 < time.monotonic() - begun < 5
+    assert server.ended and not alive(pid)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interruptions = Interruptions()
+        with interruptions.caught():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert interruptions.count == 0
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interruptions.count == 1
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_port_that_is_taken_and_a_host_of_another_machine_are_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"nothing can listen at 127\.0\.0\.1:{port}: .*give another --port"):
+            free_port("127.0.0.1", port)
+    assert free_port("127.0.0.1", port) == port
+    with pytest.raises(UsageError, match=r"192\.0\.2\.1"):
+        free_port("192.0.2.1", 0)
+    assert [near(host) for host in ("0.0.0.0", "::", "localhost")] == ["127.0.0.1", "::1", "localhost"]
+
+
+def test_a_server_listens_beyond_this_machine_only_where_the_user_says_so(
+    machine: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    with serving(machine("serves"), f"{HUB}-8B-HF", "--engine", "vllm", "--host", "0.0.0.0") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=20)
+    assert "0.0.0.0 is reached from other machines" in log
+    argv = notes(tmp_path)["argv"]
+    assert argv[argv.index("--host") + 1] == "0.0.0.0"
+
+
+# A real server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.torch
+async def test_gguf_is_really_served_and_answers_as_the_engine_in_process(full_gguf: Path) -> None:
+    for module in ("xllamacpp", "openai"):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    from foveate.policies.engines.llamacpp import LlamaCppEngine
+    from foveate.policies.engines.openai import OpenAIEngine
+
+    asked = request("Add milk", most=12, grammar="[a-z ]{12,20}", prefill="I ")
+    async with LlamaCppEngine(full_gguf) as engine:
+        wanted = await collected(engine, asked)
+    async with served(full_gguf / "model.gguf") as url:
+        async with OpenAIEngine(url) as client:
+            assert (client.dialect, client.served) == ("llamacpp", "model")
+            deltas = await collected(client, asked)
+            usage, known = deltas[-1].usage, wanted[-1].usage
+            assert usage is not None and known is not None
+            assert (text_of(deltas), usage.prompt, usage.output) == (text_of(wanted), known.prompt, known.output)
+        port = int(url.rpartition(":")[2])
+    assert not await asyncio.to_thread(healthy, "127.0.0.1", port, 1.0)
+
+
+async def test_what_is_no_model_ends_the_command_with_the_servers_words(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    for name in ("model.gguf", "mmproj.gguf"):
+        (tmp_path / name).write_bytes(b"nonsense")
+    ended = await asyncio.to_thread(done, dict(os.environ), str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "llama.cpp ended before it was ready (exit 3)" in ended.stderr
+    assert "is truncated or no GGUF file" in ended.stderr
