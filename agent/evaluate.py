@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import product
@@ -30,6 +30,7 @@ from foveate.agent.evaluation_worker import ORACLE, Deciding, policy_of, work
 from foveate.agent.training.layouts import write_page
 from foveate.agent.training.programs.making import program_task
 from foveate.agent.training.words import Split
+from foveate.policies.engines.names import LLAMACPP, SERVER
 
 _SAY_EVERY_S = 5.0
 
@@ -180,22 +181,32 @@ def head_of(deciding: Deciding) -> dict[str, Any]:
     """
     head: dict[str, Any] = {"policy": deciding.policy.partition(":")[0], "pages": _generator()}
     if deciding.policy == "internvl":
-        from foveate.policies.internvl import checkpoint
-
-        folder = checkpoint.find(deciding.model)
-        checkpoint.check(folder)
-        engine = {"engine": deciding.engine} if deciding.engine == "lmdeploy" else {}
-        return head | engine | {"model": deciding.model, "weights": _fingerprint(folder)}
+        engine = {} if deciding.engine in ("auto", "torch") else {"engine": deciding.engine}
+        return head | engine | {"model": deciding.model, "weights": _weights(deciding)}
     if deciding.policy != ORACLE:
         script = Path(deciding.policy.partition(":")[2])
         return head | {"script": hashlib.sha256(script.read_bytes()).hexdigest()[:16]}
     return head
 
 
-def _fingerprint(folder: Path) -> str:
-    """Tell a checkpoint from another one."""
+def _weights(deciding: Deciding) -> str | None:
+    """Tell a model's weights from others; None where a server has them, which does not show them."""
+    if deciding.engine == LLAMACPP:
+        from foveate.policies.engines.llamacpp_files import find
+
+        return _fingerprint(find(deciding.model))
+    if deciding.engine.startswith(SERVER):
+        return None
+    from foveate.policies.internvl import checkpoint
+
+    folder = checkpoint.find(deciding.model)
+    checkpoint.check(folder)
+    return _fingerprint((*folder.glob("*.json"), *folder.glob("*.safetensors")))
+
+
+def _fingerprint(files_: Iterable[Path]) -> str:
     found = hashlib.sha256()
-    for path in sorted((*folder.glob("*.json"), *folder.glob("*.safetensors"))):
+    for path in sorted(files_):
         size = path.stat().st_size
         found.update(f"{path.name} {size}\n".encode())
         if size <= _HASHED_WHOLE:

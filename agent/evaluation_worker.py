@@ -19,15 +19,13 @@ from foveate.agent.training.words import Split
 from foveate.agent.trajectory import Result
 from foveate.envs.browser import BrowserEnv
 from foveate.policies.base import Policy
+from foveate.policies.engines.names import check_engine
 from foveate.policies.scripted import ScriptedPolicy
 
 STEPS: Final[Mapping[str, int]] = {"typing": 8, "apps": 30}
 """Steps that an episode may take: more than twice what its longest task needs."""
 
 ORACLE: Final = "oracle"
-
-ENGINES: Final = ("auto", "torch", "lmdeploy")
-"""Engines that are evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +53,9 @@ def policy_of(deciding: Deciding) -> Policy | None:
     """Make the policy that answers every item; None for the oracle, which is made anew for each.
 
     Raises:
-        UsageError: If there is none of that name, its file is wrong, or the engine serves no checkpoint by its folder.
+        UsageError: If there is none of that name, or no such engine, or its file is wrong.
     """
-    if deciding.engine not in ENGINES:
-        raise UsageError(f"--engine {deciding.engine}: choose {', '.join(ENGINES)}, whose weights the figures name")
+    check_engine(deciding.engine)
     kind, _, file = deciding.policy.partition(":")
     if deciding.policy == ORACLE:
         return None

@@ -42,7 +42,9 @@ def evaluate_(
     ] = None,
     device: DeviceOption = None,
     browser: BrowserOption = None,
-    engine: Annotated[str, typer.Option(metavar="auto|torch|lmdeploy", help="What serves the model.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(metavar="auto|torch|lmdeploy|llamacpp|openai:URL", help="What serves the model.")
+    ] = "auto",
     trust_remote_code: TrustOption = False,
 ) -> Ending:
     """Measure how often a policy is right, on pages never trained on."""

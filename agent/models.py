@@ -85,10 +85,14 @@ def this_machine() -> Machine:
 
 
 def engines_of(size: Size) -> tuple[str, ...]:
-    """Name what can serve a size; ``openai`` are servers of LMDeploy, vLLM, SGLang or llama.cpp, or those named."""
+    """Name what can serve a size; ``openai`` are servers of LMDeploy, vLLM, SGLang or llama.cpp, or those named.
+
+    llama.cpp takes files in GGUF, and has the smaller vision tower alone.
+    """
     if size.language.biased:  # GPT-OSS: its makers serve it with vLLM; LMDeploy has no InternVL of it
         return ("torch", "openai (vLLM)")
-    return ("torch", "lmdeploy", "openai")
+    llamacpp = () if size.tower.normed else ("llamacpp (GGUF)",)
+    return ("torch", "lmdeploy", *llamacpp, "openai")
 
 
 def pick(size: Size, machine: Machine, *, tiles: int) -> tuple[str, str]:
