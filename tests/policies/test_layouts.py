@@ -184,3 +184,15 @@ def test_a_folder_in_use_and_the_same_layout_are_refused(small: Path, tmp_path: 
         convert(small, tmp_path / "out", "transformers")
     with pytest.raises(UsageError, match="cannot be written"):
         convert(small, Path("/proc/none/out"), "github")
+
+
+def test_shards_that_transformers_wrote_are_loaded_and_converted_as_the_whole_is(small: Path, tmp_path: Path) -> None:
+    model = transformers.InternVLForConditionalGeneration.from_pretrained(small)
+    parted = tmp_path / "parted"
+    model.save_pretrained(parted, max_shard_size="60KB")
+    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
+        (parted / name).write_bytes((small / name).read_bytes())
+    assert len(list(parted.glob("*.safetensors"))) > 2
+    convert(parted, tmp_path / "github", "github")
+    for folder in (parted, tmp_path / "github"):
+        torch.testing.assert_close(logits(folder), logits(small), atol=1e-4, rtol=0)
