@@ -23,8 +23,8 @@ from foveate.agent.measuring import bench, doctor, evaluate_
 from foveate.agent.options import (
     FLASH,
     BrowserOption,
-    DeviceName,
-    DeviceOption,
+    DevicesName,
+    DevicesOption,
     FlashName,
     JsonOption,
     TrustOption,
@@ -87,7 +87,7 @@ class RunOptions:
     policy: str
     model: str
     engine: str
-    device: DeviceName | None
+    device: DevicesName | None
     think: ThinkName
     tiles: int | None
     flash: FlashName
@@ -190,7 +190,7 @@ def run(
             help="What serves the model; a key for URL: FOVEATE_API_KEY.",
         ),
     ] = "auto",
-    device: DeviceOption = None,
+    device: DevicesOption = None,
     think: Annotated[
         ThinkName, typer.Option(help="When the model thinks before it answers; on demand is where it is stuck.")
     ] = ThinkName.NEVER,

@@ -11,6 +11,7 @@ from foveate.agent.options import (
     FLASH,
     BrowserOption,
     DeviceOption,
+    DevicesOption,
     FlashName,
     JsonOption,
     TrustOption,
@@ -40,7 +41,7 @@ def evaluate_(
         Path | None,
         typer.Option(metavar="FILE.json", help="Where to write the figures, and FILE.png with hits and misses."),
     ] = None,
-    device: DeviceOption = None,
+    device: DevicesOption = None,
     browser: BrowserOption = None,
     engine: Annotated[
         str, typer.Option(metavar="auto|torch|lmdeploy|llamacpp|openai:URL", help="What serves the model.")
@@ -110,7 +111,7 @@ def doctor(
     engine: Annotated[
         str, typer.Option(metavar="auto|torch|lmdeploy|llamacpp|openai:URL", help="What serves the model.")
     ] = "auto",
-    device: DeviceOption = None,
+    device: DevicesOption = None,
     flash: Annotated[
         FlashName, typer.Option(help="Whether the model's router is to be on; auto is as the checkpoint says.")
     ] = FlashName.AUTO,

@@ -16,7 +16,14 @@ def say(line: str) -> None:
 
 
 class DeviceName(StrEnum):
-    """What ``--device`` takes."""
+    """What ``--device`` takes where one device is meant."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class DevicesName(StrEnum):
+    """What ``--device`` takes where a whole model is served: all GPUs together, too."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -36,6 +43,10 @@ FLASH: Final = {FlashName.AUTO: None, FlashName.ON: True, FlashName.OFF: False}
 DeviceOption: TypeAlias = Annotated[
     DeviceName | None, typer.Option(help="Where the model runs; a GPU where there is one by default.")
 ]
+DevicesOption: TypeAlias = Annotated[
+    DevicesName | None,
+    typer.Option(help="Where the model runs; a GPU where there is one by default, cuda:all is all of them."),
+]
 TrustOption: TypeAlias = Annotated[
     bool,
     typer.Option(
@@ -46,6 +57,6 @@ JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one J
 BrowserOption: TypeAlias = Annotated[str | None, typer.Option(metavar="PATH", help="The Chromium to use.")]
 
 
-def place_of(device: DeviceName | None) -> str:
+def place_of(device: DeviceName | DevicesName | None) -> str:
     """Give the device's name as engines take it."""
     return "auto" if device is None else device.value

@@ -163,8 +163,6 @@ def _prepared(
     from foveate.policies.training.starting import fresh, given
     from foveate.policies.training.states import read_state
 
-    if order.device == "cuda:all":
-        raise UsageError("--device cuda:all: training runs on one device: take cuda")
     device = device_named(order.device or "auto").type
     torch.set_num_threads(settings.run.threads or len(os.sched_getaffinity(0)))
     state: dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from foveate.actions.guard import Limits
-from foveate.agent.cli import DeviceName, FlashName, RunOptions, ThinkName, policy_named
+from foveate.agent.cli import DevicesName, FlashName, RunOptions, ThinkName, policy_named
 from foveate.agent.ending import CODES
 from foveate.agent.record import read_record
 from foveate.policies.internvl import InternVLPolicy
@@ -23,7 +23,7 @@ COMMAND = str(Path(sys.executable).with_name("foveate"))
 def options(policy: str, *, model: str = "tiny", think: ThinkName = ThinkName.NEVER) -> RunOptions:
     return RunOptions(
         url="https://example.org", viewport=None, verify=None, policy=policy, model=model, engine="auto",
-        device=DeviceName("cpu"), think=think, tiles=None, flash=FlashName.AUTO, grammar=False, headed=False,
+        device=DevicesName("cpu"), think=think, tiles=None, flash=FlashName.AUTO, grammar=False, headed=False,
         browser=None, limits=Limits(),
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -90,15 +91,39 @@ def openai_torch(torch_address: str) -> Make:
     return Make(lambda: OpenAIEngine(torch_address), 256)
 
 
-@pytest.fixture(scope="module")
-def llamacpp_address(full_gguf: Path) -> Iterator[str]:
-    command = [str(Path(sys.executable).with_name("foveate")), "serve", str(full_gguf)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+@contextmanager
+def command(*words: str) -> Iterator[str]:
+    """Run a command of foveate's that serves; gives the address that it prints."""
+    program = str(Path(sys.executable).with_name("foveate"))
+    with subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         try:
             yield server.stdout.readline().strip()
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="module")
+def vision_address() -> Iterator[str]:
+    pytest.importorskip("zmq", reason="pyzmq is not installed")
+    with command("vision", "tiny", "--bind", "tcp://127.0.0.1:0") as address:
+        yield address
+
+
+@pytest.fixture
+def torch_vision(vision_address: str) -> Make:
+    """The bundled checkpoint's language half, its pictures encoded by another process."""
+    from foveate.policies.engines.torch import TorchEngine
+    from foveate.policies.internvl.checkpoint import check, find
+
+    per_tile = check(find("tiny")).tokens_per_tile
+    return Make(lambda: TorchEngine("tiny", device="cpu", vision=vision_address), per_tile)
+
+
+@pytest.fixture(scope="module")
+def llamacpp_address(full_gguf: Path) -> Iterator[str]:
+    with command("serve", str(full_gguf)) as address:
+        yield address
 
 
 @pytest.fixture
@@ -110,7 +135,7 @@ def openai_llamacpp(llamacpp_address: str) -> Make:
     return Make(lambda: OpenAIEngine(llamacpp_address), 256)
 
 
-MODELS = ("torch_tiny", "llamacpp", "openai_torch", "openai_llamacpp")
+MODELS = ("torch_tiny", "torch_vision", "llamacpp", "openai_torch", "openai_llamacpp")
 SERVED = ("scripted", *(pytest.param(name, marks=pytest.mark.torch) for name in MODELS))
 
 
