@@ -69,6 +69,14 @@ class ThinkName(StrEnum):
     ALWAYS = "always"
 
 
+class BitsName(StrEnum):
+    """What ``--bits`` takes."""
+
+    SIXTEEN = "16"
+    EIGHT = "8"
+    FOUR = "4"
+
+
 class ConfirmName(StrEnum):
     """What ``--confirm`` takes."""
 
@@ -210,8 +218,8 @@ def run(
         bool, typer.Option("--local-vision", help="Encode pictures here where that process cannot be had.")
     ] = False,
     bits: Annotated[
-        int, typer.Option(metavar="16|8|4", help="Of a number of the language model's matrices, for torch.")
-    ] = 16,
+        BitsName, typer.Option(help="Of a number of the language model's matrices, for torch.")
+    ] = BitsName.SIXTEEN,
     trust_remote_code: TrustOption = False,
     max_steps: Annotated[int, typer.Option(min=1, help="Steps after which the episode ends.")] = 50,
     timeout_s: Annotated[
@@ -236,10 +244,14 @@ def run(
     """Do one task."""
     if record is not None and no_record:
         raise UsageError("--record and --no-record exclude each other: leave one out")
+    if local_vision and vision is None:
+        raise UsageError(
+            "--local-vision stands in for a vision process, and none is named: add --vision or leave it out"
+        )
     check_engine(engine)
     options = RunOptions(
         url, parse_viewport(viewport), verify, policy, model, engine, device, think, tiles, flash, grammar, headed,
-        browser, limits_of(url, allow or [], file or []), vision, local_vision, trust_remote_code, bits,
+        browser, limits_of(url, allow or [], file or []), vision, local_vision, trust_remote_code, int(bits),
     )  # fmt: skip
     decider, world = policy_named(policy, options), ENVS[env](options)
     folder = None if no_record else record_folder(record, task or (url and Path(url.partition("?")[0]).stem) or "")

@@ -15,7 +15,7 @@ from foveate.actions.errors import MissingDependency, ModelUnavailable
 from foveate.agent.ending import SUCCESS, Ending, announce
 from foveate.agent.options import FLASH, FlashName, JsonOption, TrustOption, say
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, near
-from foveate.policies.engines.servable import refuse_untrusted, servable
+from foveate.policies.engines.servable import most_cards, refuse_untrusted, servable
 from foveate.policies.engines.serving import SERVERS, Order, ServerName, choose, command_of, program
 
 _GRACE_S: Final = 15.0
@@ -66,7 +66,7 @@ def serve(
     refuse_untrusted(subject, SERVERS[name].title, trusted=trust_remote_code, how="--trust-remote-code")
     found = program(name)
     if dry_run:
-        command = command_of(name, order, program=found or [name])
+        command = command_of(name, order, program=found or [SERVERS[name].program])
         return Ending(SUCCESS, {"status": "success", "engine": name, "command": command}, shlex.join(command))
     if found is None:
         raise MissingDependency(f"foveate serve with {SERVERS[name].title}", SERVERS[name].remedy)
@@ -125,8 +125,8 @@ def _check_gpus(title: str, order: Order) -> None:
         )
     if count < order.cards:
         raise ModelUnavailable(
-            f"{order.subject.model} is served on {order.cards} GPUs, and there are {count}: say --tp {count} if each "
-            "is large enough for its part, or take a smaller model"
+            f"{order.subject.model} is served on {order.cards} GPUs, and there are {count}: say --tp "
+            f"{most_cards(count)} if each is large enough for its part, or take a smaller model"
         )
 
 

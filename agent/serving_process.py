@@ -19,16 +19,17 @@ from foveate.actions.errors import ModelTimeout, ModelUnavailable, UsageError
 
 _LOOK_S: Final = 0.05
 _ASK_S: Final = 0.25
+_ORPHAN_S = 10.0
 _ANSWER_S: Final = 2.0
 _KEPT: Final = 40
 _REMEDIES: Final[tuple[tuple[str, str], ...]] = (
     ("out of memory", "spread it over more GPUs (--tp N), or make less room (--context N)"),
-    ("trust[_-]remote[_-]code", "say --trust-remote-code, if you trust the model's code"),
+    ("contains custom code|requires you to execute", "say --trust-remote-code, if you trust the model's code"),
     ("address already in use|could not bind|couldn't bind", "another --port; 0 takes a free one"),
     ("no space left", "free some space on the disk"),
     ("cuda is not available|not compiled with cuda|no cuda gpus|found no nvidia", "it needs an NVIDIA GPU and driver"),
     ("no module named|modulenotfounderror|importerror", "its environment lacks something: install it anew"),
-    ("unrecognized arguments|no such option|invalid choice", "another version of it: foveate was written for 0.18"),
+    ("unrecognized arguments|no such option|invalid choice", "it is another version than foveate was written for"),
 )
 """What a server's last words ask for."""
 
@@ -59,8 +60,21 @@ class Interruptions:
         self.count += 1
 
 
+_GUARD: Final = """
+import os, signal, sys, time
+if not sys.stdin.buffer.read(1):
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(int(sys.argv[1]), number)
+        except OSError:
+            break
+        time.sleep(float(sys.argv[2]))
+"""
+"""Ends a group of processes where whoever started them is gone without a word: killed, that is."""
+
+
 class ServerProcess:
-    """One server.
+    """One server; it does not outlive the process that started it, however that ends.
 
     Args:
         title: What it is called.
@@ -73,6 +87,7 @@ class ServerProcess:
         self._command = list(command)
         self._log_path = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._last: deque[str] = deque(maxlen=_KEPT)
 
@@ -96,6 +111,11 @@ class ServerProcess:
             if log is not None:
                 log.close()
             raise ModelUnavailable(f"{self.title} cannot be started: {self._command[0]}: {exc.strerror}") from exc
+        with suppress(OSError):  # a machine without room for one more process serves without it
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-c", _GUARD, str(self._process.pid), str(_ORPHAN_S)], stdin=subprocess.PIPE,
+                start_new_session=True,
+            )  # fmt: skip
         self._reader = threading.Thread(target=self._forward, args=(self._process.stdout, log), daemon=True)
         self._reader.start()
 
@@ -194,6 +214,10 @@ class ServerProcess:
         if process.returncode is None:
             self._signal(signal.SIGKILL)
             process.wait()
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            with suppress(OSError):
+                guard.communicate(b".")
         if self._reader is not None:
             self._reader.join(timeout=_ANSWER_S)
         return process.returncode
@@ -233,9 +257,9 @@ def free_port(host: str, port: int) -> int:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             bound: tuple[Any, ...] = probe.getsockname()
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # the latter of a name that no host can have
+        why = getattr(exc, "strerror", None) or exc
         raise UsageError(
-            f"nothing can listen at {host}:{port}: {exc.strerror or exc}: give another --port (0 takes a free one) or "
-            "--host"
+            f"nothing can listen at {host}:{port}: {why}: give another --port (0 takes a free one) or --host"
         ) from exc
     return int(bound[1])

@@ -7,6 +7,7 @@ from urllib.request import pathname2url
 
 from foveate.actions.errors import UsageError
 from foveate.actions.limits import entry_for
+from foveate.actions.paths import at_home
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _TAIL = re.compile(r"[?#]")
@@ -28,7 +29,7 @@ def start_address(given: str) -> str:
     folder, slash, name = text.rpartition("/")
     tail = _TAIL.search(name)
     cut = len(name) if tail is None else tail.start()
-    path = Path(f"{folder}{slash}{name[:cut]}").expanduser().absolute()
+    path = at_home(f"{folder}{slash}{name[:cut]}").absolute()
     return f"file://{pathname2url(str(path))}{name[cut:]}"
 
 
@@ -47,7 +48,7 @@ def check_start(given: str, address: str) -> None:
     path = Path(unquote(urlsplit(address).path))
     if path.is_dir():
         raise UsageError(f"{given} is a folder: name the page in it")
-    whole = Path(given).expanduser()
+    whole = at_home(given)
     if not path.exists() and whole.is_file():
         raise UsageError(f"{given}: a file whose name holds ? or # is given as an address: {whole.absolute().as_uri()}")
     if not path.exists():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from foveate.actions.errors import BrowserCrashed, MissingDependency, UsageError
+from foveate.actions.paths import at_home
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, CDPSession, Playwright
@@ -69,7 +70,7 @@ def find_chromium(path: str | None, bundled: str) -> str:
         MissingDependency: If there is none.
     """
     if path is not None:
-        found = shutil.which(str(Path(path).expanduser()))
+        found = shutil.which(str(at_home(path)))
         if found is None:
             raise UsageError(f"--browser {path}: there is no program of that name; needed: {REMEDY}")
         return found

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from foveate.actions.errors import UnsupportedAction, UsageError
 from foveate.actions.geometry import Frame
 from foveate.actions.guard import Limits
+from foveate.actions.paths import at_home
 from foveate.actions.schema import Upload
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class NamedFiles:
         paths: dict[str, Path] = {}
         for given in named:
             try:
-                path = Path(given).expanduser().resolve(strict=True)
+                path = at_home(given).resolve(strict=True)
                 with path.open("rb"):
                     pass
             except (OSError, RuntimeError) as exc:

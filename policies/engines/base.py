@@ -76,6 +76,11 @@ class Request:
     visual_tokens: int | None = None
     flash: bool | None = None
 
+    @property
+    def pictures(self) -> tuple[ImagePart, ...]:
+        """Every picture of the conversation, in order."""
+        return tuple(part for message in self.messages for part in message.parts if isinstance(part, ImagePart))
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:

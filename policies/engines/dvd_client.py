@@ -18,7 +18,7 @@ import zmq
 import zmq.asyncio
 from torch import Tensor
 
-from foveate.actions.errors import ModelTimeout, ModelUnavailable
+from foveate.actions.errors import ModelTimeout, ModelUnavailable, UsageError
 from foveate.envs.base import Image, Resource
 from foveate.policies.engines.base import Encoded, ImagePart
 from foveate.policies.engines.dvd_wire import (
@@ -38,6 +38,7 @@ from foveate.policies.engines.dvd_wire import (
     receive,
     unpack,
 )
+from foveate.policies.engines.torch_placing import enough_memory
 from foveate.policies.engines.torch_vision import TileFeatures
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.fingerprint import fingerprint
@@ -53,6 +54,7 @@ _LOST: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 _HEARTBEAT_MS: Final = 2_000
+_CPU: Final = torch.device("cpu")
 _DTYPES: Final = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
@@ -62,12 +64,12 @@ class Home:
 
     Attributes:
         owner: The model that may use them; None is any.
-        device: Where they go; None is the CPU.
+        device: Where they go.
         dtype: What they become; None leaves them as they travelled.
     """
 
     owner: object = None
-    device: torch.device | None = None
+    device: torch.device = _CPU
     dtype: torch.dtype | None = None
 
 
@@ -80,11 +82,11 @@ class _Line:
 
     Args:
         context: Of the sockets.
-        address: Where to.
         limit: Greatest length of a frame, bytes; a process that sends a longer one is cut off.
+        ipv6: Whether the address is written as IPv6.
     """
 
-    def __init__(self, context: zmq.asyncio.Context, address: str, limit: int) -> None:
+    def __init__(self, context: zmq.asyncio.Context, limit: int, *, ipv6: bool) -> None:
         self._socket = context.socket(zmq.DEALER)
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.MAXMSGSIZE, limit)
@@ -92,12 +94,22 @@ class _Line:
         self._socket.set(zmq.RCVHWM, 1)
         self._socket.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
         self._socket.set(zmq.HEARTBEAT_TIMEOUT, 3 * _HEARTBEAT_MS)
-        self._socket.set(zmq.IPV6, int("[" in address))
+        self._socket.set(zmq.IPV6, int(ipv6))
         self._monitor = self._socket.get_monitor_socket(_LOST)
         self._both = zmq.asyncio.Poller()
         for socket in (self._socket, self._monitor):
             self._both.register(socket, zmq.POLLIN)
-        self._socket.connect(address)
+
+    def connect(self, address: str) -> None:
+        """Begin to connect.
+
+        Raises:
+            UsageError: If nothing can be connected to at such an address.
+        """
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as exc:
+            raise UsageError(f"the vision process's address {address!r} is none to connect to: {exc.strerror}") from exc
 
     async def ask(self, frames: Sequence[Any]) -> list[zmq.Frame]:
         """Send a message and wait for the next one that comes."""
@@ -144,7 +156,8 @@ class VisionClient(Resource):
         context, self._context = self._context, None
         now = asyncio.get_running_loop().time()
         for wait in self._waits:
-            wait.reschedule(now)
+            if not wait.expired():  # one that is over by itself at this moment cannot be moved
+                wait.reschedule(now)
         for _ in range(self.remote.ahead):  # until nobody waits for an answer any more
             await self._places.acquire()
         self._places = asyncio.Semaphore(self.remote.ahead)
@@ -176,7 +189,7 @@ class VisionClient(Resource):
 
         Raises:
             ModelUnavailable: If the process cannot be reached, dies meanwhile, refuses, has too much to do, or speaks
-                nonsense; ForeignVision if it serves another checkpoint.
+                nonsense; ForeignVision if it serves another checkpoint. If its features find no room in memory here.
             ModelTimeout: If it does not answer in time.
         """
         self.require_open()
@@ -234,8 +247,9 @@ class VisionClient(Resource):
                 return line
             line.close()
         longest = MOST_TILES * self._checkpoint.tokens_per_tile * self._hidden * WIDTHS[self.remote.dtype]
-        line = _Line(self._context, self.remote.address, max(longest, HEADER_BYTES))
+        line = _Line(self._context, max(longest, HEADER_BYTES), ipv6="[" in self.remote.address)
         try:
+            line.connect(self.remote.address)
             about, _ = await self._asked(line, Hello(), [], self.remote.connect_s)
             self._check(about)
         except BaseException:
@@ -303,6 +317,7 @@ def _tensors(seen: Seen, frames: Sequence[zmq.Frame], home: Home) -> TileFeature
         flat = torch.frombuffer(bytearray(frame.buffer), dtype=_DTYPES[seen.dtype])
         return flat.view(seen.tiles, count, seen.hidden).to(device=home.device, dtype=home.dtype)
 
-    compressed = tensor(frames[1], seen.small) if seen.small else None
-    sure = None if seen.certainty is None else torch.tensor(seen.certainty, dtype=torch.float32, device=home.device)
-    return TileFeatures(home.owner, tensor(frames[0], seen.tokens), compressed, sure)
+    with enough_memory(home.device):
+        compressed = tensor(frames[1], seen.small) if seen.small else None
+        sure = None if seen.certainty is None else torch.tensor(seen.certainty, dtype=torch.float32, device=home.device)
+        return TileFeatures(home.owner, tensor(frames[0], seen.tokens), compressed, sure)

@@ -37,7 +37,8 @@ from foveate.policies.engines.dvd_wire import (
     receive,
     unpack,
 )
-from foveate.policies.engines.torch_loading import device_named, dtype_named, enough_memory, load_tower, quiet
+from foveate.policies.engines.torch_loading import device_named, dtype_named, load_tower, quiet
+from foveate.policies.engines.torch_placing import enough_memory
 from foveate.policies.engines.torch_vision import Vision
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.internvl.fingerprint import fingerprint
@@ -170,11 +171,11 @@ class VisionServer(Resource):
         return socket
 
     async def serve(self) -> None:
-        """Answer until it is cancelled."""
+        """Answer until it is cancelled or the server is closed."""
         self.require_open()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._work())
+            working = group.create_task(self._work())
+            group.create_task(self._listen()).add_done_callback(lambda _: working.cancel())
 
     def _ready(self) -> "tuple[_Loaded, zmq.asyncio.Socket, asyncio.Queue[_Job]]":
         if self._parts is None:
@@ -183,7 +184,7 @@ class VisionServer(Resource):
 
     async def _listen(self) -> None:
         loaded, socket, queue = self._ready()
-        while True:
+        while not socket.closed:  # closing it also cancels what waits for it
             sender, *frames = await receive(socket)
             now = time.monotonic()
             try:
@@ -249,7 +250,7 @@ def _encoded(loaded: _Loaded, job: _Job) -> list[Any]:
             certainty=None if found.certainty is None else tuple(found.certainty.tolist()),
             received_s=job.received_s, began_s=began, ended_s=time.monotonic(),
         )  # fmt: skip
-    except (FoveateError, RuntimeError, ValueError) as exc:
+    except (FoveateError, RuntimeError, ValueError, MemoryError) as exc:
         _log.exception("a picture could not be encoded")
         return [pack(_refused("failed", f"{type(exc).__name__}: {exc}", asked.id))]
     return [pack(header), *frames]

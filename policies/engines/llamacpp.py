@@ -127,7 +127,7 @@ class LlamaCppEngine(Resource, Engine):
         params.n_ctx, params.n_parallel, params.fit_params = min(files.context, self._context), 1, False
         params.n_batch = _SLICE
         params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads or _cores()
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads or cores()
         kind = xllamacpp.ggml_type
         params.cache_type_k = params.cache_type_v = (
             kind.GGML_TYPE_F32 if self._cache == "float32" else kind.GGML_TYPE_F16
@@ -214,5 +214,6 @@ class LlamaCppEngine(Resource, Engine):
             give(answer.last())
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Count the processors that compute: half of them, of which two are a core."""
     return max(1, (os.cpu_count() or 2) // 2)

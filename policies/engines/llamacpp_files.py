@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.actions.paths import at_home
 from foveate.policies.internvl.checkpoint import BUNDLED
 from foveate.policies.internvl.gguf_tokenizer import CONTROL, STAND_INS, USER_DEFINED, WHOLE_WORDS
 
@@ -59,7 +60,7 @@ def find(model: str | Path) -> tuple[Path, Path]:
         ModelUnavailable: If they are not there, or it is not clear which are meant.
     """
     name = str(model)
-    path = Path(name).expanduser()
+    path = at_home(name)
     if name in BUNDLED:
         raise ModelUnavailable(
             f"the bundled model {name!r} lies in safetensors, and llama.cpp reads GGUF: "

@@ -10,11 +10,12 @@ import logging
 import os
 import signal
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from foveate.actions.errors import FoveateError, MissingDependency, ModelUnavailable
+from foveate.policies.engines.llamacpp import cores
 from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def parameters(xllamacpp: Any, files: GgufFiles, *, host: str, port: int, contex
     params.model.path, params.mmproj.path = str(files.model), str(files.vision)
     params.n_ctx, params.n_parallel, params.fit_params = min(files.context, context), 1, False
     params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) // 2)
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores()
     params.cache_ram_mib = 0
     params.use_jinja, params.chat_template, params.prefill_assistant = True, TEMPLATE, False
     params.force_pure_content_parser, params.ui = True, False
@@ -56,7 +57,7 @@ def parameters(xllamacpp: Any, files: GgufFiles, *, host: str, port: int, contex
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes, or the process that started this one is gone; gives an exit code."""
+    """Serve until the process that started this one is gone, or a signal ends it; gives an exit code."""
     parser = argparse.ArgumentParser(prog="llamacpp_server", description="llama.cpp's server, for foveate serve.")
     parser.add_argument("model", help="a GGUF file, or its folder")
     parser.add_argument("--host", default="127.0.0.1")
@@ -64,18 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", type=int, default=16_384, help="most tokens of a prompt and its answer")
     asked = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parent, over = os.getppid(), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM: it ends at once, in llama.cpp's code, too
     try:
         server = _served(asked)
     except FoveateError as exc:
         _log.error("error: %s", exc)
         return 3
     _log.info("llama.cpp serves %s at %s", asked.model, server.listening_address)
-    while not over.wait(_LOOK_S):
-        if os.getppid() != parent:
-            break
+    while os.getppid() == parent:
+        time.sleep(_LOOK_S)
     return 0
 
 

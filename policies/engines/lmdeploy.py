@@ -14,14 +14,14 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.actions.errors import CheckpointError, FoveateError, MissingDependency, ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.base import Usage
 from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, FinishReason, ImagePart, Request
 from foveate.policies.engines.lmdeploy_request import content, generation, refuse, visual_tokens
 from foveate.policies.engines.lmdeploy_settings import Backend, Settings, check_lmdeploy, settings
 from foveate.policies.engines.own_loop import OwnLoop
-from foveate.policies.engines.servable import Servable, refuse_untrusted, servable
+from foveate.policies.engines.servable import Servable, most_cards, refuse_untrusted, servable
 from foveate.policies.engines.streaming import Give, StopText
 
 _FINISHES: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length", "abort": "aborted"}
@@ -29,17 +29,6 @@ _REMEDY: Final = (
     "pip install 'foveate[lmdeploy]', in an environment of its own, for it pins an older torch (make lmdeploy-env); or "
     "foveate serve MODEL there, and --engine openai:URL here"
 )
-_FOREIGN: Final = (
-    RuntimeError,
-    ValueError,
-    AssertionError,
-    OSError,
-    ImportError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
-"""What LMDeploy and what it calls raise."""
 
 
 class LMDeployEngine(Resource, Engine):
@@ -131,7 +120,7 @@ class LMDeployEngine(Resource, Engine):
         subject = servable(self._model)
         refuse_untrusted(subject, "LMDeploy", trusted=self._trusted, how="trust_remote_code=True (--trust-remote-code)")
         flash = check_lmdeploy(subject, flash=self._flash, backend=self._backend)
-        tp = self._tp if self._tp is not None else min(subject.gpus, cards)
+        tp = self._tp if self._tp is not None else min(subject.gpus, most_cards(cards))
         if tp > cards:
             raise ModelUnavailable(f"{self.name} is to be spread over {tp} GPUs, and there are {cards}: lower tp")
         with _mapped(self.name):
@@ -255,7 +244,9 @@ def _mapped(name: str, request: Request | None = None, subject: Servable | None 
         raise ModelUnavailable(
             f"LMDeploy gave up on this machine while it loaded {name} (exit {exc.code}): its log says why"
         ) from exc
-    except _FOREIGN as exc:
+    except FoveateError:
+        raise
+    except Exception as exc:  # and what it calls raises of any kind: safetensors' errors have no base but this one
         code = str(getattr(getattr(exc, "code", None), "value", ""))
         said = (str(exc).strip() or type(exc).__name__).splitlines()[0][:300]
         if code == "context_length_exceeded" and request is not None and subject is not None:
@@ -266,7 +257,9 @@ def _mapped(name: str, request: Request | None = None, subject: Servable | None 
             ) from exc
         if request is not None:
             raise ModelUnavailable(f"LMDeploy refuses the request: {said}") from exc
-        if isinstance(exc, LookupError | ValueError) or "state_dict" in said:
+        from safetensors import SafetensorError
+
+        if isinstance(exc, LookupError | ValueError | SafetensorError) or "state_dict" in said:
             raise CheckpointError(f"LMDeploy cannot load {name}: {type(exc).__name__}: {said}") from exc
         memory = ": spread it over more GPUs (tp), or lower context" if "out of memory" in said.lower() else ""
         raise ModelUnavailable(f"LMDeploy cannot load {name}: {type(exc).__name__}: {said}{memory}") from exc

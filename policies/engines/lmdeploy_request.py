@@ -14,7 +14,7 @@ from foveate.actions.errors import ModelUnavailable
 from foveate.policies.base import Sampling
 from foveate.policies.engines.base import Encoded, ImagePart, Request, TextPart
 from foveate.policies.engines.servable import Servable
-from foveate.policies.internvl.tiling import tile_grid
+from foveate.policies.internvl.tiling import tile_count, tile_grid
 
 _LIKE_A_TOKEN: Final = re.compile(r"<(?=img>|/img>|IMG_CONTEXT>|IMAGE_TOKEN>|video>|\|[^<>\s]*\|>)")
 _WORD_JOINER: Final = "\u2060"
@@ -30,13 +30,14 @@ def content(request: Request, subject: Servable) -> str | list[dict[str, Any]]:
     said = ""
     for message in request.messages:
         said += f"<|im_start|>{message.role}\n"
+        text = ""  # of parts that follow one another: a token's halves in two of them are harmless alone
         for part in message.parts:
             if isinstance(part, TextPart):
-                said += harmless(part.text)
+                text += part.text
                 continue
-            parts += [{"type": "text", "text": said}, _picture(part, subject)]
-            said = ""  # LMDeploy writes the marks around the picture, and a line break behind them
-        said += "<|im_end|>\n"
+            parts += [{"type": "text", "text": said + harmless(text)}, _picture(part, subject)]
+            said = text = ""  # LMDeploy writes the marks around the picture, and a line break behind them
+        said += f"{harmless(text)}<|im_end|>\n"
     said += "<|im_start|>assistant\n" + request.prefill
     return [{"role": "user", "content": [*parts, {"type": "text", "text": said}]}] if parts else said
 
@@ -50,12 +51,10 @@ def visual_tokens(request: Request, subject: Servable) -> int:
     """Count a request's visual tokens, every tile whole."""
     tile, each = _tile(subject), 256 if subject.size is None else subject.size.tower.tokens
     count = 0
-    for message in request.messages:
-        for part in message.parts:
-            if isinstance(part, ImagePart) and not isinstance(part.image, Encoded):
-                height, width = part.image.shape[:2]
-                columns, rows = tile_grid(width, height, max_tiles=part.max_tiles, tile=tile)
-                count += columns * rows + (1 if columns * rows > 1 else 0)
+    for part in request.pictures:
+        if not isinstance(part.image, Encoded):
+            height, width = part.image.shape[:2]
+            count += tile_count(width, height, max_tiles=part.max_tiles, tile=tile)
     return count * each
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from foveate.actions.errors import ModelUnavailable
 from foveate.policies.engines.servable import Servable
+from foveate.policies.internvl.checkpoint import BUNDLED
 
 Backend: TypeAlias = Literal["pytorch", "turbomind"]
 """LMDeploy's two engines; Flash is in the first alone, a prefix cache with pictures in the second alone."""
@@ -33,6 +34,8 @@ def check_lmdeploy(subject: Servable, *, flash: bool | None, backend: Backend | 
     Raises:
         ModelUnavailable: If it cannot; names why.
     """
+    if subject.model in BUNDLED:
+        raise ModelUnavailable(f"the bundled model {subject.model!r} is not for LMDeploy: take the engine torch")
     if subject.gguf:
         raise ModelUnavailable(f"{subject.model} is GGUF, which LMDeploy does not read: take the engine llamacpp")
     if subject.gpt_oss:

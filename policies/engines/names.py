@@ -15,7 +15,8 @@ class Wanted:
     """What an engine is made for.
 
     Attributes:
-        model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder.
+        model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder; of a
+            server the model it serves, where a bundled one's name stands for its only one.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``.
         flash: Whether a router is to be on, for engines that decide it when they load; None is as the checkpoint says.
         trust_remote_code: Whether code that comes with a checkpoint may be run, by engines that cannot do without.
@@ -93,29 +94,12 @@ def _server(url: str, model: str) -> Engine:
     return OpenAIEngine(url, model=None if model in BUNDLED else model, key=os.environ.get(KEY))
 
 
-def engine_named(
-    name: str,
-    model: str,
-    *,
-    device: str = "auto",
-    flash: bool | None = None,
-    trust_remote_code: bool = False,
-    vision: str | None = None,
-    local_vision: bool = False,
-    bits: int = 16,
-) -> Engine:
+def engine_named(name: str, wanted: Wanted) -> Engine:
     """Make an engine, still closed.
 
     Args:
         name: One of ENGINES, or ``openai:`` with a server's address.
-        model: A bundled model's name, a checkpoint's folder or a hub id; of llama.cpp a GGUF file or its folder; of a
-            server the model it serves, where a bundled one's name stands for its only one.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``.
-        flash: Whether a router is to be on; None is as the checkpoint says.
-        trust_remote_code: Whether code that comes with a checkpoint may be run; only LMDeploy has to.
-        vision: Where a vision process is, ``tcp://HOST:PORT``; for the torch engine.
-        local_vision: Encode pictures here where it cannot be had.
-        bits: Of a number of the language model's matrices, 16, 8 or 4; for the torch engine.
+        wanted: What it is made for.
 
     Raises:
         UsageError: If there is no engine of that name; the message names those there are. If another engine than torch
@@ -123,11 +107,11 @@ def engine_named(
     """
     check_engine(name)
     for flag, asked, instead in (
-        (f"--vision {vision}", vision is not None, "sees for itself"),
-        (f"--bits {bits}", bits != 16, "takes numbers as its files have them"),
+        (f"--vision {wanted.vision}", wanted.vision is not None, "sees for itself"),
+        (f"--bits {wanted.bits}", wanted.bits != 16, "takes numbers as its files have them"),
     ):
         if asked and name not in ("auto", "torch"):
             raise UsageError(f"{flag}: the engine {name} {instead}: take --engine torch")
     if name.startswith(SERVER):
-        return _server(name.removeprefix(SERVER), model)
-    return ENGINES[name](Wanted(model, device, flash, trust_remote_code, vision, local_vision, bits))
+        return _server(name.removeprefix(SERVER), wanted.model)
+    return ENGINES[name](wanted)

@@ -276,7 +276,7 @@ class OpenAIEngine(Resource, Engine):
                 f"{where} takes no flash and no budget of visual tokens with a request: set it where the server is "
                 "started, or lower the number of tiles"
             )
-        encoded = [isinstance(part.image, Encoded) for part in _pictures(request)]
+        encoded = [isinstance(part.image, Encoded) for part in request.pictures]
         if any(encoded) and not (ways.embeds and all(encoded)):
             raise ModelUnavailable(
                 f"{where} takes pixels, not what another engine encoded"
@@ -352,11 +352,7 @@ async def _chunks(stream: Any, limit_s: float) -> AsyncGenerator[Any, None]:
 
 def _budgets(request: Request) -> set[int]:
     """Give the tile budgets of a request's pictures."""
-    return {part.max_tiles for part in _pictures(request) if not isinstance(part.image, Encoded)}
-
-
-def _pictures(request: Request) -> list[ImagePart]:
-    return [part for message in request.messages for part in message.parts if isinstance(part, ImagePart)]
+    return {part.max_tiles for part in request.pictures if not isinstance(part.image, Encoded)}
 
 
 def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
@@ -379,7 +375,7 @@ def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
 
 def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float]) -> Usage:
     visual = 0
-    for part in _pictures(request):
+    for part in request.pictures:
         if isinstance(part.image, Encoded):
             visual += part.image.visual_tokens
         else:

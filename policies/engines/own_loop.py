@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
@@ -12,6 +13,8 @@ from foveate.policies.engines.base import Delta
 from foveate.policies.engines.streaming import Give, finished
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Work(Generic[T]):
@@ -30,12 +33,16 @@ class Work(Generic[T]):
 class OwnLoop:
     """Runs coroutines in a thread until it is stopped.
 
+    A library that blocks its loop for good (a hang in a driver, say) is left behind after ``grace_s``, with its thread.
+
     Args:
+        grace_s: Longest wait for something that was cancelled, and for the thread's end.
         name: The thread's, and what is said where something is asked of it while it does not run.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, grace_s: float = 30.0) -> None:
         self.name = name
+        self._grace_s = grace_s
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over: asyncio.Event | None = None
@@ -55,7 +62,9 @@ class OwnLoop:
             with suppress(RuntimeError):  # it ended by itself
                 loop.call_soon_threadsafe(over.set)
         if thread is not None:
-            thread.join()
+            thread.join(self._grace_s)
+            if thread.is_alive():
+                _log.warning("%s hangs: its thread is left behind", self.name)
         self._thread = None
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Work[T]:
@@ -104,7 +113,7 @@ class OwnLoop:
             return await asyncio.shield(begun.future)
         finally:
             begun.cancel()
-            await finished(begun.future)
+            await finished(begun.future, self._grace_s)
 
     async def stream(
         self, answer: Callable[[Give], Coroutine[Any, Any, None]], limit_s: float
@@ -133,7 +142,7 @@ class OwnLoop:
                 raise ModelUnavailable(f"{self.name} ended its answer without saying why: ask again")
         finally:
             work.cancel()
-            await finished(work.future)
+            await finished(work.future, self._grace_s)
 
     async def _next(self, ready: "asyncio.Queue[Delta | None]", limit_s: float) -> Delta | None:
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from foveate.actions.errors import CheckpointError, UsageError
+from foveate.actions.paths import at_home
 from foveate.policies.internvl.catalogue import Size, size_of
 from foveate.policies.internvl.checkpoint import BUNDLED, find_config, read_json
 from foveate.policies.internvl.described import described
@@ -48,7 +49,7 @@ class Servable:
             UsageError: If it is ModelScope's, which they find by settings of their own alone.
         """
         if self.hub is None:
-            return str(Path(self.model).expanduser())
+            return str(at_home(self.model))
         if self.hub.modelscope:
             raise UsageError(f"{self.model} is at ModelScope: download it, and name its folder")
         return self.hub.name
@@ -75,6 +76,11 @@ class Servable:
         return 1 << max(needed - 1, 0).bit_length()
 
 
+def most_cards(count: int) -> int:
+    """Give the greatest number of so many graphics cards (1 or more) that a model can be spread over."""
+    return 1 << count.bit_length() - 1
+
+
 def servable(model: str | Path) -> Servable:
     """Look at a model; loads nothing, and of a hub's model that the catalogue lacks downloads the configuration alone.
 
@@ -83,7 +89,7 @@ def servable(model: str | Path) -> Servable:
         CheckpointError: If its configuration is none of InternVL's.
     """
     name = str(model)
-    path = Path(name).expanduser()
+    path = at_home(name)
     if path.suffix == ".gguf" or (path.is_dir() and any(path.glob("*.gguf")) and not (path / "config.json").exists()):
         return Servable(name)
     hub = None if path.exists() or name in BUNDLED else HubId.read(name)

@@ -65,11 +65,13 @@ class Server:
 
     Attributes:
         title: What it is called.
+        program: What it is started by.
         command: Writes its arguments.
         remedy: How to get it.
     """
 
     title: str
+    program: str
     command: Callable[[Order], list[str]]
     remedy: str
 
@@ -115,10 +117,12 @@ _OWN: Final = "in an environment of its own whose bin folder is on PATH"
 
 SERVERS: Final[Mapping[ServerName, Server]] = MappingProxyType(
     {
-        "lmdeploy": Server("LMDeploy", _lmdeploy, f"make lmdeploy-env, or pip install lmdeploy {_OWN}"),
-        "vllm": Server("vLLM", _vllm, f"pip install vllm {_OWN}"),
-        "sglang": Server("SGLang", _sglang, f"pip install sglang {_OWN}"),
-        "llamacpp": Server("llama.cpp", _llamacpp, "pip install 'foveate[llamacpp]', or llama-server on PATH"),
+        "lmdeploy": Server("LMDeploy", "lmdeploy", _lmdeploy, f"make lmdeploy-env, or pip install lmdeploy {_OWN}"),
+        "vllm": Server("vLLM", "vllm", _vllm, f"pip install vllm {_OWN}"),
+        "sglang": Server("SGLang", "sglang", _sglang, f"pip install sglang {_OWN}"),
+        "llamacpp": Server(
+            "llama.cpp", "llama-server", _llamacpp, "pip install 'foveate[llamacpp]', or llama-server on PATH"
+        ),
     }
 )
 """By name; of those that can serve a model, the first that is installed is taken."""
@@ -181,12 +185,13 @@ def program(name: ServerName) -> list[str] | None:
     """Find a server's program on PATH, beside this interpreter, or in LMDeploy's own environment; None without one."""
     if name == "llamacpp":
         if importlib.util.find_spec("xllamacpp") is not None:
-            return [sys.executable, "-m", "foveate.policies.engines.llamacpp_server"]
-        found = shutil.which("llama-server")
+            # -P: whatever Python files lie in the folder where the command was given are not imported
+            return [sys.executable, "-P", "-m", "foveate.policies.engines.llamacpp_server"]
+        found = shutil.which(SERVERS[name].program)
         return [found] if found else None
     here = Path(sys.executable).parent
     places = [None, str(here), str(here.parents[1] / ".venv-lmdeploy" / "bin")]
-    found = next((path for place in places if (path := shutil.which(name, path=place))), None)
+    found = next((path for place in places if (path := shutil.which(SERVERS[name].program, path=place))), None)
     return [found] if found else None
 
 

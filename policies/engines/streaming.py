@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeAlias, TypeVar
 
@@ -137,15 +138,16 @@ async def streamed(
         await finished(work)
 
 
-async def finished(work: "asyncio.Future[T]") -> None:
-    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile."""
+async def finished(work: "asyncio.Future[T]", limit_s: float | None = None) -> None:
+    """Wait until a thread's work has ended, however often the waiter is cancelled meanwhile, or a time is over."""
     cancelled: asyncio.CancelledError | None = None
-    while not work.done():
+    over = None if limit_s is None else time.monotonic() + limit_s
+    while not work.done() and (over is None or time.monotonic() < over):
         try:
-            await asyncio.wait({work})
+            await asyncio.wait({work}, timeout=None if over is None else max(0.0, over - time.monotonic()))
         except asyncio.CancelledError as exc:
             cancelled = exc
-    if not work.cancelled():
+    if work.done() and not work.cancelled():
         work.exception()  # it has been told where it was awaited; not twice
     if cancelled is not None:
         raise cancelled

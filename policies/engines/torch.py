@@ -104,13 +104,15 @@ class TorchEngine(Resource, Engine):
     async def _close(self) -> None:
         thread, self._thread = self._thread, None
         client, self._client = self._client, None
-        if client is not None:
-            await client.close()
         if self._loaded is not None:
             self._loaded.cancelled.set()
         self._loaded, self.checkpoint, self._turn = None, None, None
-        if thread is not None:
-            await asyncio.to_thread(thread.shutdown)
+        try:
+            if client is not None:
+                await client.close()
+        finally:
+            if thread is not None:
+                await asyncio.to_thread(thread.shutdown)
 
     async def _reach(self, remote: RemoteVision, checkpoint: checkpoints.Checkpoint) -> None:
         """Look for the vision process before gigabytes are loaded."""
@@ -190,8 +192,7 @@ class TorchEngine(Resource, Engine):
         if self._client is None:
             return request
         model.vision.refuse(request)
-        parts = [part for message in request.messages for part in message.parts if isinstance(part, ImagePart)]
-        seen = iter(await self._seen_parts(parts, model))
+        seen = iter(await self._seen_parts(request.pictures, model))
         messages = tuple(
             Message(message.role, tuple(next(seen) if isinstance(part, ImagePart) else part for part in message.parts))
             for message in request.messages
@@ -208,7 +209,7 @@ class TorchEngine(Resource, Engine):
             found = await client.encode(images, Home(model, model.device, model.dtype))
         except (ModelUnavailable, ModelTimeout) as exc:
             self._may_fall_back(exc)
-            self.fell_back += len(images)
+            self.fell_back += sum(not isinstance(part.image, Encoded) for part in images)
             return images
         self._told = False
         return [replace(part, image=image) for part, image in zip(images, found, strict=True)]

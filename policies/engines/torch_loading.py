@@ -172,15 +172,6 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-@contextmanager
-def enough_memory(device: torch.device) -> Iterator[None]:
-    """Map torch's lack of memory to ModelUnavailable."""
-    try:
-        yield
-    except torch.OutOfMemoryError as exc:
-        raise ModelUnavailable(f"{device} has not enough memory: {_first(exc)}") from exc
-
-
 def _first(exc: BaseException, line: int = 0) -> str:
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
     return lines[min(line, len(lines) - 1)][:300] if lines else type(exc).__name__

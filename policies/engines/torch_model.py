@@ -23,12 +23,11 @@ from foveate.policies.engines.torch_loading import (
     device_named,
     dtype_named,
     end_tokens,
-    enough_memory,
     load_model,
     load_tokenizer,
     quiet,
 )
-from foveate.policies.engines.torch_placing import EVERY_GPU, check_bits, quantise, spread
+from foveate.policies.engines.torch_placing import EVERY_GPU, check_bits, enough_memory, quantise, spread
 from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortened, visual_tokens
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.tiling import normalised, tiles
@@ -85,7 +84,7 @@ class TorchModel:
         blind: bool = False,
     ) -> None:
         self.checkpoint = checkpoint
-        check_bits(bits)
+        check_bits(bits, checkpoint.config["text_config"])
         self.device = device_named(device)
         self.dtype = dtype_named("bfloat16" if dtype == "auto" and bits != 16 else dtype, self.device)
         self.cancelled = threading.Event()
@@ -95,7 +94,7 @@ class TorchModel:
             self.tokenizer = load_tokenizer(checkpoint)
             model = load_model(checkpoint, self.dtype, blind=blind)
             quantise(model, bits)
-            self.model = (spread(model) if device == EVERY_GPU else model.to(self.device)).eval()
+            self.model = (spread(model, bits) if device == EVERY_GPU else model.to(self.device)).eval()
             self.vision = Vision(self.model, checkpoint, blind=blind)
         self.ids = {token: self._id(token) for token in _TOKENS}
         self.ends = end_tokens(self.model, self.tokenizer, self.ids["<|im_end|>"])
@@ -216,9 +215,9 @@ class TorchModel:
             prompt.visual -= prompt.saved
         self._fits(prompt)
         ids = torch.tensor([prompt.ids], device=self.device)
-        embeds = self.model.get_input_embeddings()(ids)
+        embeds = self.model.get_input_embeddings()(ids).to(self.device)  # of several GPUs it may be on another
         if found:
-            embeds[ids == self.ids["<IMG_CONTEXT>"]] = visual_tokens(found, compressed).to(embeds.dtype)
+            embeds[ids == self.ids["<IMG_CONTEXT>"]] = visual_tokens(found, compressed).to(embeds)
         self._wait()
         encoded = time.perf_counter()
         cache = transformers.DynamicCache()

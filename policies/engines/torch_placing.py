@@ -1,5 +1,7 @@
 """Where a loaded model's weights go: one device or all GPUs, and the language model's matrices in 8 or 4 bits."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
@@ -16,20 +18,41 @@ _BLOCK = 64
 _EXTRA = "pip install 'foveate[quantised]'"
 
 
-def check_bits(bits: int) -> None:
-    """Check a number of bits, and that what they need is installed.
+@contextmanager
+def enough_memory(device: torch.device) -> Iterator[None]:
+    """Map torch's lack of memory to ModelUnavailable."""
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        raise ModelUnavailable(f"{device} has not enough memory: {first[:300]}") from exc
+
+
+def check_bits(bits: int, text: Mapping[str, Any]) -> None:
+    """Check, before anything is loaded, that a language model can have so many bits and what they need is installed.
+
+    Args:
+        bits: Of a number of its matrices; 16 is all that they have.
+        text: Its configuration.
 
     Raises:
-        ModelUnavailable: If there is no such number.
+        ModelUnavailable: If there is no such number, or it is a mixture of experts, whose matrices are no layers of
+            their own.
         MissingDependency: If bitsandbytes is missing.
     """
     if bits not in (16, 8, 4):
         raise ModelUnavailable(f"no weights of {bits} bits: choose 16, 8 or 4")
-    if bits != 16:
-        try:
-            import bitsandbytes  # noqa: F401
-        except Exception as exc:  # its loader of kernels raises of many kinds
-            raise MissingDependency(f"a model in {bits} bits", _EXTRA) from exc
+    if bits == 16:
+        return
+    if text.get("num_experts") or text.get("num_local_experts"):
+        raise ModelUnavailable(
+            f"a mixture of experts cannot be brought to {bits} bits here: serve it with LMDeploy or vLLM, or leave the "
+            "bits out"
+        )
+    try:
+        import bitsandbytes  # noqa: F401
+    except Exception as exc:  # its loader of kernels raises of many kinds
+        raise MissingDependency(f"a model in {bits} bits", _EXTRA) from exc
 
 
 def quantise(model: Any, bits: int) -> None:
@@ -41,22 +64,14 @@ def quantise(model: Any, bits: int) -> None:
 
     Args:
         model: An ``InternVLForConditionalGeneration`` on the CPU, in 16 or 32 bits.
-        bits: 16 leaves it as it is.
+        bits: Checked; 16 leaves it as it is.
 
     Raises:
-        ModelUnavailable: If it is a mixture of experts, whose matrices are no layers of their own.
+        ModelUnavailable: If a matrix has columns that no block divides.
     """
     if bits == 16:
         return
-    language = model.model.language_model
-    if getattr(model.config.text_config, "num_experts", None) or getattr(
-        model.config.text_config, "num_local_experts", None
-    ):
-        raise ModelUnavailable(
-            f"a mixture of experts cannot be brought to {bits} bits here: serve it with LMDeploy or vLLM, or leave the "
-            "bits out"
-        )
-    for module in list(language.modules()):
+    for module in list(model.model.language_model.modules()):
         for name, layer in list(module.named_children()):
             if type(layer) is not nn.Linear:
                 continue
@@ -86,8 +101,12 @@ def _fewer(layer: nn.Linear, bits: int) -> nn.Module:
     return fewer
 
 
-def spread(model: Any) -> Any:
+def spread(model: Any, bits: int = 16) -> Any:
     """Give every GPU some of a model's layers, as much as fits evenly.
+
+    Args:
+        model: As ``quantise`` left it: its numbers become fewer on the GPUs alone, and are counted as such.
+        bits: What ``quantise`` was given.
 
     Raises:
         MissingDependency: If accelerate is missing.
@@ -99,11 +118,24 @@ def spread(model: Any) -> Any:
     except ImportError as exc:
         raise MissingDependency("a model on several GPUs", _EXTRA) from exc
     whole = list(getattr(model, "_no_split_modules", None) or ())
-    room = get_balanced_memory(model, no_split_module_classes=whole, dtype=model.dtype)
-    where = infer_auto_device_map(model, max_memory=room, no_split_module_classes=whole, dtype=model.dtype)
+    how = {"no_split_module_classes": whole, "dtype": model.dtype, "special_dtypes": _stored(model, bits)}
+    room = get_balanced_memory(model, **how)
+    where = infer_auto_device_map(model, max_memory=room, **how)
     left = sorted({str(one) for one in where.values() if one in ("cpu", "disk")})
     if left and torch.cuda.is_available():
         raise ModelUnavailable(
             f"the {torch.cuda.device_count()} GPUs have no room for all of it: take 8 or 4 bits, or a smaller model"
         )
     return dispatch_model(model, where)
+
+
+def _stored(model: Any, bits: int) -> dict[str, Any]:
+    """Say of each weight of fewer bits, by name, how accelerate is to count it."""
+    if bits == 16:
+        return {}
+    import bitsandbytes
+    from accelerate.utils import CustomDtype
+
+    kinds: Any = bitsandbytes.nn
+    kind, number = (kinds.Int8Params, torch.int8) if bits == 8 else (kinds.Params4bit, CustomDtype.INT4)
+    return {name: number for name, weight in model.named_parameters() if isinstance(weight, kind)}

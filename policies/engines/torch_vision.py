@@ -68,8 +68,8 @@ class Vision:
                 vision_feature_select_strategy=config.vision_feature_select_strategy,
             )
             return TileFeatures(owner, out if isinstance(out, Tensor) else out.pooler_output)
-        patches = inner.vision_tower(pixel_values=values).last_hidden_state[:, 1:]
-        whole = inner.multi_modal_projector(shuffled(patches, config.downsample_ratio))
+        patches = inner.vision_tower(pixel_values=values).last_hidden_state[:, 1:].to(values.device)  # of several GPUs
+        whole = inner.multi_modal_projector(shuffled(patches, config.downsample_ratio)).to(values.device)
         return TileFeatures(owner, whole, self.router.compressed(patches), self.router.certainty(patches))
 
     def refuse(self, request: Request) -> None:

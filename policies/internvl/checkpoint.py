@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.actions.paths import at_home
 from foveate.policies.internvl.hub import HubId, fetch, fetch_config
 from foveate.policies.internvl.layouts import MODEL_TYPES, Layout, Thresholds, is_flash, layout_of, transformers_config
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
@@ -67,7 +68,7 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
     name = str(model)
     if name in BUNDLED:
         return Path(str(files("foveate.policies.internvl") / name))
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         return folder
     if folder.exists():
@@ -87,7 +88,7 @@ def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, 
         MissingDependency: As ``find``.
     """
     name = str(model)
-    hub_id = None if name in BUNDLED or Path(name).expanduser().exists() else HubId.read(name)
+    hub_id = None if name in BUNDLED or at_home(name).exists() else HubId.read(name)
     return _config(find(model) if hub_id is None else fetch_config(hub_id, endpoint=endpoint))
 
 

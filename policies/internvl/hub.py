@@ -207,14 +207,11 @@ def _from_modelscope(model: HubId, check: Callable[[Path], object]) -> Path:
         from modelscope.hub.api import HubApi
 
         listed = HubApi().get_model_files(model.name, revision=model.revision, recursive=True)
+        sizes = {str(one["Path"]): int(one["Size"] or 0) for one in listed}
     except Exception as exc:
         raise ModelUnavailable(f"ModelScope does not list the files of {model}: {str(exc)[:200]}") from exc
     endings = tuple(pattern.removeprefix("*") for pattern in WANTED)
-    lacking = [
-        int(one["Size"] or 0)
-        for one in listed
-        if str(one["Path"]).endswith(endings) and not (folder / str(one["Path"])).is_file()
-    ]
+    lacking = [size for path, size in sizes.items() if path.endswith(endings) and not (folder / path).is_file()]
     make_room(model, lacking, folder)
     return _modelscope(model, list(WANTED))
 

@@ -12,7 +12,7 @@ from foveate.envs.base import Observation, Resource
 from foveate.policies.answers import decide
 from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
 from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import LLAMACPP, LMDEPLOY, SERVER, check_engine, engine_named
+from foveate.policies.engines.names import LLAMACPP, LMDEPLOY, SERVER, Wanted, check_engine, engine_named
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.internvl.conversations import pictures
 from foveate.policies.internvl.profile import ModelProfile
@@ -105,23 +105,27 @@ class InternVLPolicy(Resource, Policy):
         if not self._told and not self._serves and self.model not in PROFILES:
             loads = self._engine_name != LMDEPLOY
             self._use(await asyncio.to_thread(_named_by, self._model_path, whole=loads))
-        engine = engine_named(
-            self._engine_name, self.model, device=self._device, flash=self.flash, trust_remote_code=self._trusted,
-            vision=self._vision, local_vision=self._local_vision, bits=self._bits,
+        wanted = Wanted(
+            self.model, device=self._device, flash=self.flash, trust_remote_code=self._trusted, vision=self._vision,
+            local_vision=self._local_vision, bits=self._bits,
         )  # fmt: skip
+        engine = engine_named(self._engine_name, wanted)
         await engine.open()
-        if self.flash and "flash" not in engine.capabilities:
+        try:
+            self._fit(engine)
+        except BaseException:
             await engine.close()
+            raise
+        self._engine = engine
+
+    def _fit(self, engine: Engine) -> None:
+        """Check that an engine that was opened can do what is wanted, and take on what it says of its model."""
+        if self.flash and "flash" not in engine.capabilities:
             raise ModelUnavailable(
                 f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. Take one whose "
                 "name ends in -Flash, or leave flash out"
             )
-        try:
-            self._check_grammar(engine)
-        except ModelUnavailable:
-            await engine.close()
-            raise
-        self._engine = engine
+        self._check_grammar(engine)
         if self._serves:
             self.model = str(getattr(engine, "served", self.model))
             if not self._told:

@@ -94,6 +94,7 @@ def marked(tmp_path: Path) -> Iterator[dict[str, str]]:
         (["--file", "/no/such.txt"], "--file /no/such.txt: there is no such file"),
         (["--record", "used"], "used is not empty"),
         (["--record", "new", "--no-record"], "exclude each other"),
+        (["--local-vision"], "add --vision or leave it out"),
         (["--engine", "vllm"], "vllm"),
         (["--think", "always"], "--think always: --policy scripted asks no model"),
         (["--grammar"], "--grammar: --policy scripted asks no model"),

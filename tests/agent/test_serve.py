@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -17,9 +18,10 @@ from typing import Any
 import pytest
 
 from foveate.actions.errors import UsageError
+from foveate.agent import serving as serving_command
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, healthy, near
 from foveate.policies.engines.servable import Servable, refuse_untrusted, servable
-from foveate.policies.engines.serving import Order, ServerName, choose, command_of, refusal
+from foveate.policies.engines.serving import Order, ServerName, choose, command_of, program, refusal
 from tests.policies.asking import collected, request, text_of
 from tests.policies.served import COMMAND, served
 
@@ -208,6 +210,22 @@ def test_a_dry_run_prints_the_command_and_ends(machine: Callable[..., dict[str, 
     assert said["command"][1:3] == ["serve", f"{HUB}-8B-HF"]
 
 
+def test_a_dry_run_names_llamacpps_own_binary_where_there_is_none(
+    small_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving_command, "program", lambda name: None)
+    assert serving_command.serve(str(small_gguf), dry_run=True).text.startswith("llama-server --model ")
+
+
+def test_python_files_of_the_folder_it_is_started_in_are_not_run(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    (tmp_path / "argparse.py").write_text("raise SystemExit('this was run')\n")
+    found = program("llamacpp")
+    assert found is not None
+    ended = subprocess.run([*found, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 # What is started -----------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +248,19 @@ def test_the_address_alone_is_printed_when_it_is_well_and_a_signal_stops_the_who
         rest, log = process.communicate(timeout=20)
     assert (process.returncode, rest) == (130, "")
     assert "loading the model" in log and "Interrupted." in log
+    assert not alive(seen["pid"]) and not alive(seen["child"])
+
+
+def test_a_killed_command_leaves_no_server_behind(machine: Callable[..., dict[str, str]], tmp_path: Path) -> None:
+    with serving(machine("serves", programs=("lmdeploy",)), f"{HUB}-8B-Flash", "--trust-remote-code") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://")
+        seen = notes(tmp_path)
+        process.kill()
+        process.wait()
+        over = time.monotonic() + 10
+        while (alive(seen["pid"]) or alive(seen["child"])) and time.monotonic() < over:
+            time.sleep(0.05)
     assert not alive(seen["pid"]) and not alive(seen["child"])
 
 
@@ -282,14 +313,14 @@ def test_a_second_signal_does_not_wait_for_one_that_is_deaf(
 def test_what_lacks_on_this_machine_is_said_before_anything_is_started(
     machine: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    model = f"{HUB}-38B-HF"
-    for gpus, says in (
-        (0, "vLLM needs an NVIDIA GPU, and nvidia-smi lists none here"),
-        (1, "is served on 2 GPUs, and there are 1: say --tp 1"),
+    for size, gpus, says in (
+        ("38B", 0, "vLLM needs an NVIDIA GPU, and nvidia-smi lists none here"),
+        ("38B", 1, "is served on 2 GPUs, and there are 1: say --tp 1"),
+        ("241B-A28B", 3, "is served on 8 GPUs, and there are 3: say --tp 2"),
     ):
-        ended = done(machine(gpus=gpus), model, "--engine", "vllm")
+        ended = done(machine(gpus=gpus), f"{HUB}-{size}-HF", "--engine", "vllm")
         assert (ended.returncode, ended.stdout) == (3, "") and says in ended.stderr
-    ended = done(machine(programs=()), model, "--engine", "sglang")
+    ended = done(machine(programs=()), f"{HUB}-38B-HF", "--engine", "sglang")
     assert ended.returncode == 3 and "SGLang needs: pip install sglang" in ended.stderr
     assert not (tmp_path / "notes.json").exists()
 
@@ -304,6 +335,26 @@ def test_a_server_that_ignores_it_is_killed_after_its_grace(tmp_path: Path) -> N
     server.stop(0.5, Interruptions())
     assert 0.4 < time.monotonic() - begun < 5
     assert server.ended and not alive(pid)
+
+
+@pytest.mark.parametrize(
+    ("last", "says"),
+    [
+        ("ValueError: The repository x contains custom code which must be executed", "; say --trust-remote-code, if"),
+        (
+            "Config: tp=1, trust_remote_code=True, seed=0\nRuntimeError: engine core",
+            "engine core; the lines above say more",
+        ),
+        ("vllm serve: error: unrecognized arguments: --x", "another version than foveate was written for"),
+        ("[Errno 98] Address already in use", "; another --port"),
+    ],
+)
+def test_the_remedy_is_for_what_the_server_died_of(last: str, says: str) -> None:
+    server = ServerProcess("a server", [sys.executable, "-c", f"print({last!r}); raise SystemExit(1)"])
+    server.start()
+    while not server.ended:
+        time.sleep(0.02)
+    assert says in str(server.failure("before it was ready"))
 
 
 def test_a_signal_that_is_ignored_stays_so() -> None:
@@ -328,8 +379,9 @@ def test_a_port_that_is_taken_and_a_host_of_another_machine_are_refused() -> Non
         with pytest.raises(UsageError, match=rf"nothing can listen at 127\.0\.0\.1:{port}: .*give another --port"):
             free_port("127.0.0.1", port)
     assert free_port("127.0.0.1", port) == port
-    with pytest.raises(UsageError, match=r"192\.0\.2\.1"):
-        free_port("192.0.2.1", 0)
+    for host in ("192.0.2.1", "a..b"):
+        with pytest.raises(UsageError, match=f"nothing can listen at {re.escape(host)}:0"):
+            free_port(host, 0)
     assert [near(host) for host in ("0.0.0.0", "::", "localhost")] == ["127.0.0.1", "::1", "localhost"]
 
 

@@ -13,7 +13,7 @@ from foveate.agent import Agent
 from foveate.agent.recorder import Recorder
 from foveate.envs.browser import BrowserEnv
 from foveate.envs.fake import FakeEnv
-from foveate.policies.engines.names import engine_named
+from foveate.policies.engines.names import Wanted, engine_named
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.human import HumanPolicy
 from foveate.policies.internvl import InternVLPolicy
@@ -33,7 +33,7 @@ MAKERS: dict[str, Callable[[], object]] = {
     "ScriptedPolicy": lambda: ScriptedPolicy(["no action"]),
     "HumanPolicy": HumanPolicy,
     "ScriptedEngine": lambda: ScriptedEngine(["text"]),
-    "TorchEngine": lambda: engine_named("torch", str(NOWHERE), device="cpu"),
+    "TorchEngine": lambda: engine_named("torch", Wanted(str(NOWHERE), device="cpu")),
     "Recorder": lambda: Recorder(NOWHERE),
     "Agent": lambda: Agent(FakeEnv(), ScriptedPolicy([]), guard=Guard(), record=NOWHERE),
 }

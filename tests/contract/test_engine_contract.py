@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 
 from foveate.actions.errors import EnvClosed, ModelUnavailable
-from foveate.policies.engines.base import Delta, Engine, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.internvl.conversations import answered, pictures
+from tests.policies.asking import collected
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def command(*words: str) -> Iterator[str]:
     with subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         try:
-            yield server.stdout.readline().strip()
+            address = server.stdout.readline().strip()
+            assert "://" in address, f"foveate {shlex.join(words)} printed no address: run it to see why"
+            yield address
         finally:
             server.terminate()
 
@@ -143,10 +147,6 @@ SERVED = ("scripted", *(pytest.param(name, marks=pytest.mark.torch) for name in 
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.getfixturevalue(request.param)
     return made
-
-
-async def collected(engine: Engine, request: Request) -> list[Delta]:
-    return [delta async for delta in engine.generate(request)]
 
 
 async def test_a_stream_ends_with_why_and_what_it_cost(make: Make) -> None:
@@ -207,6 +207,8 @@ async def test_what_it_does_not_name_as_a_capability_is_refused(make: Make) -> N
 async def test_what_it_encoded_can_be_asked_about(make: Make) -> None:
     async with make() as engine:
         if "encode" not in engine.capabilities:
+            with pytest.raises((ModelUnavailable, NotImplementedError)):
+                await engine.encode([ImagePart(PICTURE, 1)])
             return
         (encoded,) = await engine.encode([ImagePart(PICTURE, 1)])
         visual = make.tokens_per_tile
@@ -220,6 +222,8 @@ async def test_what_it_encoded_can_be_asked_about(make: Make) -> None:
 async def test_scores_are_log_probabilities_one_a_choice(make: Make) -> None:
     async with make() as engine:
         if "score" not in engine.capabilities:
+            with pytest.raises((ModelUnavailable, NotImplementedError)):
+                await engine.score(REQUEST, ["click", "wait"])
             return
         scores = await engine.score(REQUEST, ["click", "wait"])
     assert len(scores) == 2
@@ -243,7 +247,7 @@ async def test_it_works_only_while_it_is_open_and_leaves_no_thread(make: Make) -
 async def test_an_answer_keeps_to_a_grammar_where_it_can(make: Make) -> None:
     async with make() as engine:
         if "grammar" not in engine.capabilities:
-            return
+            pytest.skip("it has no grammar, which is refused")
         if engine.capabilities & {"encode"}:
             pytest.importorskip("xgrammar", reason="xgrammar is not installed")
         pattern = r"(yes|no), (a|b){2,4}!"

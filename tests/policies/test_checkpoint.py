@@ -85,6 +85,11 @@ def test_a_path_is_never_looked_up_on_a_hub(tmp_path: Path) -> None:
         checkpoint.find(f"{tmp_path}/nowhere")
 
 
+def test_the_home_of_a_user_that_there_is_not_is_no_folder() -> None:
+    with pytest.raises(ModelUnavailable, match="no model '~nobody-there/model'"):
+        checkpoint.find("~nobody-there/model")
+
+
 def test_a_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelUnavailable, match="is a file"):

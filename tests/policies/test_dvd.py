@@ -26,7 +26,8 @@ import zmq.asyncio  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from foveate.actions.errors import CheckpointError, ModelTimeout, ModelUnavailable, UsageError  # noqa: E402
-from foveate.policies.engines.base import Delta, ImagePart, Message, Request, TextPart  # noqa: E402
+from foveate.policies.engines import dvd_server  # noqa: E402
+from foveate.policies.engines.base import ImagePart, Message, Request, TextPart  # noqa: E402
 from foveate.policies.engines.dvd_client import VisionClient  # noqa: E402
 from foveate.policies.engines.dvd_server import VisionServer  # noqa: E402
 from foveate.policies.engines.dvd_wire import (  # noqa: E402
@@ -44,13 +45,14 @@ from foveate.policies.engines.dvd_wire import (  # noqa: E402
     pack,
     unpack,
 )
-from foveate.policies.engines.names import engine_named  # noqa: E402
+from foveate.policies.engines.names import Wanted, engine_named  # noqa: E402
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.fingerprint import fingerprint  # noqa: E402
 from foveate.policies.internvl.vir import Router  # noqa: E402
 from tests.checkpoints import build  # noqa: E402
+from tests.policies.asking import collected, ids_of  # noqa: E402
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (224, 336, 3), dtype=np.uint8)
 PART = ImagePart(PICTURE, 12)
@@ -94,14 +96,10 @@ def asked(text: str = "Click the button", **more: Any) -> Request:
     return Request((Message("system", (TextPart("You act."),)), user), **{"max_new_tokens": 8, **more})
 
 
-async def collected(engine: TorchEngine, request: Request) -> list[Delta]:
-    return [delta async for delta in engine.generate(request)]
-
-
 async def answer(engine: TorchEngine, request: Request) -> tuple[list[int], tuple[int, ...] | None]:
     """Give an answer's tokens and its prompt's."""
     deltas = await collected(engine, request)
-    return [token for delta in deltas for token in delta.token_ids], deltas[-1].prompt_ids
+    return ids_of(deltas), deltas[-1].prompt_ids
 
 
 # The same as in one process ------------------------------------------------------------------------------------------
@@ -385,6 +383,9 @@ async def test_one_that_says_nothing_is_given_up_in_time(base: Path) -> None:
         async with TorchEngine(base, device="cpu", vision=remote, local_vision=True) as engine:
             assert len((await answer(engine, asked()))[0]) == 8
             assert engine.fell_back == 1
+            (known,) = await engine.encode([PART])
+            await engine.encode([ImagePart(known), PART])
+            assert engine.fell_back == 3, "what was encoded already is not counted again"
 
 
 @pytest.mark.parametrize(
@@ -432,6 +433,36 @@ async def test_closing_an_engine_ends_its_wait_for_a_picture(base: Path) -> None
             group.create_task(ask())
             await asyncio.sleep(0.2)
             await engine.close()
+
+
+async def test_closing_while_a_wait_is_over_by_itself_closes_all_the_same(base: Path) -> None:
+    reached = asyncio.Event()
+    async with pretending(after_hello(base, lambda _: reached.set())) as address:
+        client = VisionClient(RemoteVision(address), check(base))
+        await client.open()
+        context = client._context
+        asking = asyncio.ensure_future(client.encode([PART]))
+        await reached.wait()
+        (wait,) = client._waits
+        wait.reschedule(asyncio.get_running_loop().time())
+        await asyncio.sleep(0)
+        assert wait.expired() and not asking.done()
+        await client.close()
+        assert context is not None and context.closed
+        with pytest.raises(ModelUnavailable, match="was closed here"):
+            await asking
+
+
+async def test_features_that_find_no_room_are_an_error_of_the_models(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, *_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    async with serving(base) as server, VisionClient(RemoteVision(server.address), check(base)) as client:
+        monkeypatch.setattr(torch, "frombuffer", full)
+        with pytest.raises(ModelUnavailable, match="cpu has not enough memory: CUDA out of memory"):
+            await client.encode([PART])
 
 
 async def test_a_caller_who_gives_up_leaves_the_next_one_alone(base: Path) -> None:
@@ -531,6 +562,33 @@ async def test_a_picture_too_many_is_refused_at_once(base: Path) -> None:
     context.destroy(0)
 
 
+@pytest.mark.parametrize("error", [MemoryError("no room"), torch.OutOfMemoryError("no room")])
+async def test_a_picture_for_which_there_is_no_memory_is_refused_and_the_next_one_seen(
+    base: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(base) as server, TorchEngine(base, device="cpu", vision=server.address) as engine:
+
+        def full(*_: Any, **__: Any) -> Any:
+            monkeypatch.undo()
+            raise error
+
+        monkeypatch.setattr(dvd_server, "normalised", full)
+        with pytest.raises(ModelUnavailable, match=r"refuses \(failed\): .*no room"):
+            await engine.encode([PART])
+        assert (await engine.encode([PART]))[0].visual_tokens == 7 * 16
+
+
+async def test_closing_a_server_ends_its_serving(base: Path) -> None:
+    server = VisionServer(base, device="cpu")
+    await server.open()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        serving_ = group.create_task(server.serve())
+        async with VisionClient(RemoteVision(server.address), check(base)) as client:
+            await client.encode([PART])
+        await server.close()
+        await serving_
+
+
 async def test_an_answer_that_nobody_waits_for_stops_nothing(base: Path) -> None:
     context, held = zmq.asyncio.Context(), threading.Event()
     async with serving(base) as server:
@@ -558,6 +616,12 @@ def test_what_is_no_address_is_refused_by_name(address: str) -> None:
             make(address)
 
 
+@pytest.mark.parametrize("address", ["tcp://*:5733", "tcp://a,b:5"])
+async def test_what_can_be_no_address_of_a_process_is_refused_when_it_is_asked(base: Path, address: str) -> None:
+    with pytest.raises(UsageError, match="is none to connect to"):
+        await TorchEngine(base, device="cpu", vision=address).open()
+
+
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(map(is_loopback, ("tcp://127.0.0.1:1", "tcp://127.9.0.1:1", "tcp://localhost:1", "tcp://[::1]:1")))
     assert not any(map(is_loopback, ("tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://example.org:1", "tcp://[::]:1")))
@@ -565,8 +629,8 @@ def test_loopback_is_told_from_the_rest() -> None:
 
 def test_other_engines_take_no_vision_process() -> None:
     with pytest.raises(UsageError, match="the engine llamacpp sees for itself"):
-        engine_named("llamacpp", "x.gguf", vision="tcp://127.0.0.1:1")
-    assert isinstance(engine_named("torch", "tiny", vision="tcp://127.0.0.1:1"), TorchEngine)
+        engine_named("llamacpp", Wanted("x.gguf", vision="tcp://127.0.0.1:1"))
+    assert isinstance(engine_named("torch", Wanted("tiny", vision="tcp://127.0.0.1:1")), TorchEngine)
 
 
 async def test_an_address_in_use_is_refused(base: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 
-from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
 from foveate.policies.internvl import checkpoint, hub
 from foveate.policies.internvl.hub import HubId
 
@@ -241,7 +241,7 @@ def test_what_a_download_takes_is_said(served: Hub, caplog: pytest.LogCaptureFix
 
 def test_modelscope_without_its_client_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "modelscope", None)
-    with pytest.raises(Exception, match="pip install modelscope"):
+    with pytest.raises(MissingDependency, match="pip install modelscope"):
         checkpoint.find("modelscope:owner/tiny")
 
 

@@ -25,10 +25,10 @@ import pytest
 import pytest_asyncio
 from PIL import Image as Pillow
 
-from foveate.actions.errors import EnvClosed, ModelUnavailable, ParseError
+from foveate.actions.errors import EnvClosed, ModelUnavailable, ParseError, UsageError
 from foveate.actions.geometry import Frame
 from foveate.envs.base import ScreenObservation
-from foveate.policies.base import Decision, Sampling
+from foveate.policies.base import Decision, Look, Sampling
 from foveate.policies.engines.base import Encoded, ImagePart, Request
 from foveate.policies.engines.llamacpp import LlamaCppEngine
 from foveate.policies.engines.llamacpp_request import body, content
@@ -312,6 +312,13 @@ async def test_an_answer_keeps_to_its_grammar(engine: LlamaCppEngine, pattern: s
         deltas = await collected(engine, request(most=60, grammar=pattern, sampling=sampling))
         assert re.fullmatch(pattern, text_of(deltas)), text_of(deltas)
         assert deltas[-1].finish == "stop"
+
+
+async def test_a_policy_that_does_not_fit_what_was_opened_leaves_nothing_open(tiny_gguf: Path) -> None:
+    policy = InternVLPolicy(tiny_gguf, engine="llamacpp", look=Look(thinking=True))
+    with pytest.raises(UsageError, match="'tiny' cannot think"):
+        await policy.open()
+    assert not [one for one in threading.enumerate() if one.name.startswith("foveate")]
 
 
 async def test_a_policy_holds_the_bundled_model_to_its_actions(tiny_gguf: Path) -> None:

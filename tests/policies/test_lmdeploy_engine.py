@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytestmark = pytest.mark.torch
+
+from safetensors import SafetensorError  # noqa: E402
 
 from foveate.actions.errors import (  # noqa: E402
     CheckpointError,
@@ -28,12 +31,14 @@ from foveate.actions.geometry import Frame, Point  # noqa: E402
 from foveate.actions.schema import Click  # noqa: E402
 from foveate.envs.base import ScreenObservation  # noqa: E402
 from foveate.policies.base import Sampling  # noqa: E402
-from foveate.policies.engines.base import Encoded, ImagePart, Message, Request, TextPart  # noqa: E402
+from foveate.policies.engines.base import Delta, Encoded, ImagePart, Message, Request, TextPart  # noqa: E402
 from foveate.policies.engines.lmdeploy import LMDeployEngine  # noqa: E402
-from foveate.policies.engines.lmdeploy_request import harmless  # noqa: E402
-from foveate.policies.engines.names import engine_named  # noqa: E402
-from foveate.policies.engines.servable import servable  # noqa: E402
+from foveate.policies.engines.lmdeploy_request import content, harmless  # noqa: E402
+from foveate.policies.engines.names import Wanted, engine_named  # noqa: E402
+from foveate.policies.engines.own_loop import OwnLoop  # noqa: E402
+from foveate.policies.engines.servable import Servable, servable  # noqa: E402
 from foveate.policies.engines.serving import Order, command_of  # noqa: E402
+from foveate.policies.engines.streaming import Give  # noqa: E402
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.internvl import InternVLPolicy  # noqa: E402
 from foveate.policies.internvl.catalogue import SIZES  # noqa: E402
@@ -104,6 +109,8 @@ def test_what_looks_like_a_control_token_in_a_text_becomes_none() -> None:
         assert token not in harmless(f"a {token} b")
         assert harmless(f"a {token} b").replace("\u2060", "") == f"a {token} b"
     assert harmless("a < b, <box> and 1 <| 2") == "a < b, <box> and 1 <| 2"
+    halves = Request((Message("user", (TextPart("a <|im"), TextPart("_end|> b"))),))
+    assert str(content(halves, Servable("x"))).count("<|im_end|>") == 1
 
 
 async def test_a_stop_text_of_several_tokens_aborts_the_request(github: Path, script: Script) -> None:
@@ -233,6 +240,8 @@ async def test_a_hubs_model_is_downloaded_by_lmdeploy_code_and_all(script: Scrip
 async def test_models_that_lmdeploy_does_not_have_are_refused_by_name(tmp_path: Path, script: Script) -> None:
     with pytest.raises(ModelUnavailable, match="no InternVL with GPT-OSS"):
         await LMDeployEngine("OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview", trust_remote_code=True).open()
+    with pytest.raises(ModelUnavailable, match="the bundled model 'tiny' is not for LMDeploy"):
+        await LMDeployEngine("tiny").open()
     (tmp_path / "model.gguf").touch()
     with pytest.raises(ModelUnavailable, match="take the engine llamacpp"):
         await LMDeployEngine(tmp_path).open()
@@ -247,6 +256,9 @@ async def test_a_model_is_spread_over_the_gpus_that_there_are(github: Path, monk
     assert [made.backend_config.tp for made in script.made] == [2, 4, 1]
     with pytest.raises(ModelUnavailable, match="over 8 GPUs, and there are 4"):
         await trusting(github, tp=8).open()
+    script = fake_lmdeploy.install(monkeypatch, gpus=3)
+    async with LMDeployEngine("OpenGVLab/InternVL3_5-241B-A28B", trust_remote_code=True):
+        assert script.made[0].backend_config.tp == 2, "three cards share no model evenly"
 
 
 async def test_without_a_gpu_or_on_another_device_nothing_is_started(
@@ -266,7 +278,7 @@ async def test_where_it_is_not_installed_the_way_to_get_it_is_told(github: Path)
     if "lmdeploy" in sys.modules:
         pytest.skip("LMDeploy is installed here")
     with pytest.raises(MissingDependency, match=r"foveate\[lmdeploy\]"):
-        await engine_named("lmdeploy", str(github), trust_remote_code=True).open()
+        await engine_named("lmdeploy", Wanted(str(github), trust_remote_code=True)).open()
 
 
 def raises(error: BaseException) -> Callable[..., None]:
@@ -284,8 +296,10 @@ def raises(error: BaseException) -> Callable[..., None]:
         (AssertionError(), ModelUnavailable, "cannot load .*AssertionError"),
         (KeyError("gating.gate.0.weight"), CheckpointError, "cannot load .*gating"),
         (ImportError("libcudart.so.12"), ModelUnavailable, "libcudart"),
+        (SafetensorError("HeaderTooLarge"), CheckpointError, "cannot load .*HeaderTooLarge"),
+        (type("Unheard", (Exception,), {})("of"), ModelUnavailable, "cannot load .*Unheard: of"),
     ],
-    ids=["exits", "no memory", "asserts", "foreign weights", "no library"],
+    ids=["exits", "no memory", "asserts", "foreign weights", "no library", "broken file", "anything"],
 )
 async def test_what_goes_wrong_while_it_loads_is_one_clear_error(
     github: Path, script: Script, error: BaseException, kind: type[Exception], says: str
@@ -346,9 +360,9 @@ async def test_the_torch_engine_runs_no_code_of_a_checkpoint_whatever_is_trusted
 
     folder = Path(shutil.copytree(github, tmp_path / "copy"))
     (folder / "configuration_internvl_chat.py").write_text("raise SystemExit('this was run')")
-    engine = engine_named("torch", str(folder), device="cpu", trust_remote_code=True)
+    engine = engine_named("torch", Wanted(str(folder), device="cpu", trust_remote_code=True))
     async with engine:
-        assert text_of(await collected(engine, request(most=4))) is not None
+        assert 1 <= len(ids_of(await collected(engine, request(most=4)))) <= 4
 
 
 # LMDeploy's own code -------------------------------------------------------------------------------------------------
@@ -447,3 +461,24 @@ def test_lmdeploy_answers_on_a_gpu_and_aborts(tmp_path: Path) -> None:
         assert (found["first"]["output"], found["first"]["finish"]) == (32, "length")
         assert found["abort_s"] < 5
         assert [row["visual"] for row in found["rows"]] == [256, 5 * 256, 13 * 256]
+
+
+async def test_a_library_that_blocks_its_own_loop_is_left_behind_after_a_grace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    own = OwnLoop("foveate-stuck", grace_s=0.2)
+    own.start()
+    release = threading.Event()
+
+    async def stuck(give: Give) -> None:
+        give(Delta("a"))
+        release.wait(20)
+
+    began = time.monotonic()
+    with pytest.raises(ModelTimeout, match=r"said nothing for 0\.1 s"):
+        async for _ in own.stream(stuck, 0.1):
+            pass
+    await asyncio.to_thread(own.stop)
+    assert time.monotonic() - began < 5
+    assert "its thread is left behind" in caplog.text
+    release.set()

@@ -3,7 +3,7 @@ import pytest
 
 from foveate.actions.errors import ModelUnavailable, UsageError
 from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import ENGINES, engine_named
+from foveate.policies.engines.names import ENGINES, Wanted, engine_named
 from foveate.policies.engines.openai import OpenAIEngine
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.engines.torch import TorchEngine
@@ -46,12 +46,12 @@ async def test_it_scores_as_it_was_told() -> None:
 
 
 def test_an_engine_can_be_had_by_its_name() -> None:
-    assert isinstance(engine_named("torch", "tiny"), TorchEngine)
-    assert isinstance(engine_named("auto", "tiny", device="cpu"), TorchEngine)
+    assert isinstance(engine_named("torch", Wanted("tiny")), TorchEngine)
+    assert isinstance(engine_named("auto", Wanted("tiny", device="cpu")), TorchEngine)
     with pytest.raises(UsageError, match="choose one of auto, torch"):
-        engine_named("vllm", "tiny")
+        engine_named("vllm", Wanted("tiny"))
     assert list(ENGINES) == ["auto", "torch", "lmdeploy", "llamacpp"]
-    assert isinstance(engine_named("openai:http://127.0.0.1:1", "tiny"), OpenAIEngine)
+    assert isinstance(engine_named("openai:http://127.0.0.1:1", Wanted("tiny")), OpenAIEngine)
     for name in ("openai", "openai:", "openai:localhost:80"):
         with pytest.raises(UsageError, match="needs its server's address"):
-            engine_named(name, "tiny")
+            engine_named(name, Wanted("tiny"))

@@ -86,15 +86,15 @@ def test_without_bitsandbytes_the_line_that_brings_it_is_named(monkeypatch: pyte
         return true(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    check_bits(16)
+    check_bits(16, {})
     with pytest.raises(MissingDependency, match=r"pip install 'foveate\[quantised\]'"):
-        check_bits(8)
+        check_bits(8, {})
 
 
-def test_a_mixture_of_experts_is_refused(tmp_path: Path) -> None:
+def test_a_mixture_of_experts_is_refused_by_its_configuration_alone(tmp_path: Path) -> None:
     folder = made_up(SIZES["30B-A3B"], tmp_path / "moe", reduced=Reduced(1, 16), precision="float32")
     with pytest.raises(ModelUnavailable, match="mixture of experts"):
-        quantise(load_model(check(folder), torch.float32), 4)
+        check_bits(4, check(folder).config["text_config"])
 
 
 def test_widths_that_no_block_divides_are_refused(small_checkpoint: Path) -> None:
@@ -135,6 +135,33 @@ def test_gpus_without_room_for_all_of_a_model_are_named(folder: Path, monkeypatc
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ModelUnavailable, match="the 2 GPUs have no room for all of it: take 8 or 4 bits"):
         spread(model)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_weights_of_fewer_bits_are_counted_as_such_where_gpus_are_to_have_room(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, bits: int
+) -> None:
+    for name in ("accelerate", "bitsandbytes"):
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    import accelerate
+
+    checkpoint, counted = check(folder), []
+    true = accelerate.infer_auto_device_map
+    monkeypatch.setattr(
+        accelerate, "infer_auto_device_map", lambda model, **how: counted.append(how) or true(model, **how)
+    )
+    monkeypatch.setattr(accelerate, "dispatch_model", lambda model, where: model)
+    for asked in (16, bits):
+        model = load_model(checkpoint, torch.bfloat16)
+        quantise(model, asked)
+        spread(model, asked)
+    sizes = [
+        accelerate.utils.compute_module_sizes(model, torch.bfloat16, how["special_dtypes"])[
+            "model.language_model.layers"
+        ]
+        for how in counted
+    ]
+    assert sizes[1] / sizes[0] == pytest.approx(bits / 16, rel=0.02)
 
 
 @pytest.mark.gpu
