@@ -109,13 +109,18 @@ def bench_model(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         say: Takes a line for people.
 
     Raises:
-        UsageError: If there is no such size.
+        UsageError: If there is no such size, or none with a router where one is asked for.
         ModelUnavailable: If a model cannot be had.
         MissingDependency: If torch or xgrammar is missing.
     """
     unknown = [name for name in order.sizes if name not in SIZES]
     if unknown:
         raise UsageError(f"--size {unknown[0]}: choose one of {', '.join(SIZES)}")
+    if order.flash and not order.sizes:
+        raise UsageError("--flash is for sizes that are made up: add --size, or name a Flash checkpoint with --model")
+    without = [name for name in order.sizes if not SIZES[name].flash]
+    if order.flash and without:
+        raise UsageError(f"--flash: there is no {without[0]} with a router: leave --flash out, or that size")
     try:
         import torch  # noqa: F401
     except ImportError as exc:
@@ -195,7 +200,7 @@ def _loaded(order: Order, say: Callable[[str], None]) -> "Iterator[tuple[str, To
     less = Reduced(order.layers, order.narrower)
     cut = ("" if order.layers is None else f", {order.layers} layers") + (f", 1/{less.narrower}" * (less.narrower > 1))
     for name in order.sizes:
-        for flash in (False, True) if order.flash and SIZES[name].flash else (False,):
+        for flash in (False, True) if order.flash else (False,):
             with tempfile.TemporaryDirectory() as folder:
                 say(f"making {name}{'-Flash' if flash else ''} up, with random weights")
                 made = made_up(SIZES[name], Path(folder) / "model", reduced=less, flash=flash)

@@ -292,7 +292,7 @@ def policy_named(name: str, options: RunOptions) -> Policy:
     """Make the policy that ``--policy`` names; a model's answers that cannot be used are asked for again.
 
     Raises:
-        UsageError: If there is no such policy, or its file is wrong.
+        UsageError: If there is no such policy, its file is wrong, or it is known that it cannot do what is asked.
     """
     from foveate.policies.retry import RetryPolicy
     from foveate.policies.thinking import ThinkWhenStuck
@@ -311,7 +311,11 @@ def policy_named(name: str, options: RunOptions) -> Policy:
             if asked:
                 raise UsageError(f"{flag}: --policy {kind} asks no model that could heed it: leave one of them out")
         return policy
-    return RetryPolicy(ThinkWhenStuck(policy) if options.think is ThinkName.ON_DEMAND else policy)
+    if options.think is not ThinkName.ON_DEMAND:
+        return RetryPolicy(policy)
+    if not policy.can_think:
+        raise UsageError(f"--think {options.think}: {options.model!r} cannot think: leave it out")
+    return RetryPolicy(ThinkWhenStuck(policy))
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from foveate.policies.internvl.catalogue import SIZES, Number, Size, size_of
+from foveate.policies.internvl.catalogue import SIZES, STAGES, Number, Size, size_of
 from foveate.policies.internvl.described import described
 
 NUMBERS: tuple[Number, ...] = ("bf16", "fp8", "int4")
@@ -19,6 +19,8 @@ _ROOM = 1.15
 _CPU_BYTES = 2.0
 """Float32 on a CPU takes so many times the bytes of bf16."""
 
+_CPU_FLOPS = 2e11
+"""What two cores of a CPU were measured to do in a second, with large matrices."""
 
 _USABLE = 0.75
 """So much of a machine's memory is there for a model."""
@@ -50,6 +52,7 @@ class Row:
         memory: Bytes of weights and one request's cache, by number format.
         gpus: Graphics cards of 80 GB that its makers serve it on.
         flash: The id of its checkpoint with a router; empty without one.
+        router: Whether it is that one.
         engines: What can serve it, the best first.
         here: The engine and device that would be taken on this machine; empty if it cannot run here.
         why: Why that one, or what is missing.
@@ -61,6 +64,7 @@ class Row:
     memory: dict[Number, int]
     gpus: int
     flash: str
+    router: bool
     engines: tuple[str, ...]
     here: str
     why: str
@@ -90,21 +94,34 @@ def engines_of(size: Size) -> tuple[str, ...]:
     llama.cpp takes files in GGUF, and has the smaller vision tower alone.
     """
     if size.language.biased:  # GPT-OSS: its makers serve it with vLLM; LMDeploy has no InternVL of it
-        return ("torch", "openai (vLLM)")
+        return ("openai (vLLM)",)
     llamacpp = () if size.tower.normed else ("llamacpp (GGUF)",)
     return ("torch", "lmdeploy", *llamacpp, "openai")
 
 
 def pick(size: Size, machine: Machine, *, tiles: int) -> tuple[str, str]:
     """Choose for a machine: the engine with its device (empty if none can), and why."""
+    if size.language.biased:
+        return "", (
+            "its tokenizer has Harmony's tokens, and the torch engine writes ChatML: serve it with vLLM and name it "
+            "with --engine openai:URL"
+        )
     needed = _ROOM * size.memory("bf16", tiles=tiles)
     if machine.gpu_bytes >= needed:
-        return "torch on cuda", f"{machine.gpu} has {machine.gpu_bytes / 1e9:.0f} GB free, it takes {needed / 1e9:.0f}"
+        return "torch on cuda", f"{machine.gpu} has {in_units(machine.gpu_bytes)} free, it takes {in_units(needed)}"
     slow = _CPU_BYTES * needed
-    gpu = f"{machine.gpu} has {machine.gpu_bytes / 1e9:.0f} GB free" if machine.gpu else "there is no GPU"
+    gpu = f"{machine.gpu} has {in_units(machine.gpu_bytes)} free" if machine.gpu else "there is no GPU"
     if _USABLE * machine.ram_bytes >= slow and not machine.gpu:
-        return "torch on cpu", f"{gpu}; {slow / 1e9:.0f} GB of float32 fit into memory, tens of seconds a tile"
-    return "", f"{gpu}, it takes {needed / 1e9:.0f} GB in bf16: serve it elsewhere and name it with --engine openai:URL"
+        tower, active = size.tower, size.language.active
+        tile_s = 2 * tower.tokens * (4 * tower.parameters + active) / _CPU_FLOPS
+        about = f", about {tile_s:.0f} s a tile on two cores" if tile_s >= 1 else ""
+        return "torch on cpu", f"{gpu}; {in_units(slow)} of float32 fit into memory{about}"
+    return "", f"{gpu}, it takes {in_units(needed)} in bf16: serve it elsewhere and name it with --engine openai:URL"
+
+
+def in_units(size: float) -> str:
+    """Write bytes for people."""
+    return f"{size / 1e9:.0f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def rows(models: Sequence[str], machine: Machine, *, tiles: int) -> list[Row]:
@@ -129,30 +146,41 @@ def rows(models: Sequence[str], machine: Machine, *, tiles: int) -> list[Row]:
 
 
 def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
-    flash = size.flash and (model.endswith("-Flash") or model == size.own)
+    flash = size.flash and (model.rstrip("/").partition("@")[0].endswith("-Flash") or model == size.own)
     memory = {number: size.memory(number, tiles=tiles, flash=flash) for number in NUMBERS}
     parameters = size.parameters + (size.router if flash else 0)
     engines = ("torch", "lmdeploy", "openai (LMDeploy)") if flash else engines_of(size)
     here, why = pick(size, machine, tiles=tiles)
     flash_id = size.own if flash else f"{size.id}-Flash" if size.flash else ""
-    return Row(model, parameters, size.language.active, memory, size.gpus, flash_id, engines, here, why)
+    return Row(model, parameters, size.language.active, memory, size.gpus, flash_id, flash, engines, here, why)
 
 
 def show(listed: Iterable[Row], console: Console) -> None:
     """Show sizes as a table, and under it why each would run where it would, where they are few."""
     listed = list(listed)
     table = Table(box=None, pad_edge=False)
-    for title in ("model", "parameters", *(f"{number} GB" for number in NUMBERS), "GPUs", "Flash", "engines", "here"):
-        numeric = title.endswith(" GB") or title in ("parameters", "GPUs")
+    for title in ("model", "weights", *NUMBERS, "GPUs", "Flash checkpoint", "engines", "here"):
+        numeric = title in (*NUMBERS, "weights", "GPUs")
         table.add_column(title, justify="right" if numeric else "left", no_wrap=numeric or title == "model")
     for row in listed:
         table.add_row(
-            row.model, f"{row.parameters / 1e9:.1f} B", *(f"{row.memory[number] / 1e9:.1f}" for number in NUMBERS),
-            str(row.gpus), "yes" if row.flash else "no", ", ".join(row.engines),
-            row.here or "no",
+            row.model, _short(row.parameters, "B", "M"), *(_short(row.memory[one], "GB", "MB") for one in NUMBERS),
+            str(row.gpus), "this is one" if row.router else row.flash.partition("-")[2] or "none",
+            ", ".join(row.engines), row.here or "no",
         )  # fmt: skip
     console.print(table)
-    for row in listed if len(listed) < len(SIZES) else ():
+    whole = len(listed) == len(SIZES)
+    for row in () if whole else listed:
         console.print(f"{row.model}: {row.why}", markup=False, soft_wrap=True)
-    if len(listed) == len(SIZES):
-        console.print("foveate models ID says why. GB are weights and the cache of one request.", markup=False)
+    if whole:
+        stages = ", ".join(filter(None, STAGES))
+        for line in (
+            "foveate models ID says why. bf16, fp8 and int4 are of the weights and the cache of one request.",
+            f"A row stands for {stages} of its size, too (GPT-OSS has none), each with -HF behind it or not, and for "
+            "modelscope:ID.",
+        ):
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def _short(count: float, billions: str, millions: str) -> str:
+    return f"{count / 1e9:.1f} {billions}" if count >= 1e9 else f"{count / 1e6:.0f} {millions}"

@@ -50,7 +50,8 @@ DevicesOption: TypeAlias = Annotated[
 TrustOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--trust-remote-code", help="Let LMDeploy and other servers run the Python code that a checkpoint brings."
+        "--trust-remote-code",
+        help="Let LMDeploy and other servers run Python code that a checkpoint brings; torch and llamacpp never do.",
     ),
 ]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]

@@ -16,7 +16,16 @@ from foveate.agent.ending import SUCCESS, Ending, announce
 from foveate.agent.options import FLASH, FlashName, JsonOption, TrustOption, say
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, near
 from foveate.policies.engines.servable import most_cards, refuse_untrusted, servable
-from foveate.policies.engines.serving import SERVERS, Order, ServerName, choose, command_of, program
+from foveate.policies.engines.serving import (
+    SERVERS,
+    Order,
+    ServerName,
+    check_order,
+    choose,
+    command_of,
+    program,
+    unheeded,
+)
 
 _GRACE_S: Final = 15.0
 _GPUS_S: Final = 20.0
@@ -64,6 +73,9 @@ def serve(
     order = Order(subject, host, port, tp, max_tiles, context, FLASH[flash])
     name = choose(order, None if engine is ServingName.AUTO else cast(ServerName, engine.value))
     refuse_untrusted(subject, SERVERS[name].title, trusted=trust_remote_code, how="--trust-remote-code")
+    check_order(name, order)
+    if line := unheeded(name, order):
+        say(line)
     found = program(name)
     if dry_run:
         command = command_of(name, order, program=found or [SERVERS[name].program])
@@ -73,8 +85,6 @@ def serve(
     if name != "llamacpp":
         _check_gpus(SERVERS[name].title, order)
     order = replace(order, port=free_port(host, port))
-    if name == "lmdeploy" and not subject.code and max_tiles != subject.tiles:
-        say(f"In transformers' layout LMDeploy heeds no tile budget: a picture takes up to {subject.tiles} tiles.")
     if _beyond_this_machine(host):
         say(f"{host} is reached from other machines, and whoever reaches it may use the model: it asks for no key")
     return _served(name, order, command_of(name, order, program=found), timeout_s, log)

@@ -4,12 +4,11 @@ import asyncio
 import signal
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from foveate.actions.errors import MissingDependency
-from foveate.agent.ending import SUCCESS, Ending
 from foveate.agent.options import DeviceOption, place_of, say
 from foveate.policies.engines.dvd_wire import check_address, is_loopback
 
@@ -37,11 +36,10 @@ def vision_(
         DtypeName, typer.Option(help="Numbers to compute with; auto is float32 on a CPU, bfloat16 on a GPU.")
     ] = DtypeName.AUTO,
     queue: Annotated[int, typer.Option(min=1, max=1024, help="Pictures that may wait; more are refused.")] = 8,
-) -> Ending:
+) -> NoReturn:
     """Encode pictures for other processes, without the language model; prints its address and runs until a signal."""
     asyncio.run(_serving(model, bind, place_of(device), dtype.value, queue))
-    say("Stopped.")
-    return Ending(SUCCESS)
+    raise KeyboardInterrupt  # as all that is stopped by a signal
 
 
 async def _serving(model: str, bind: str, device: str, dtype: str, queue: int) -> None:

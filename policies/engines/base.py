@@ -1,9 +1,14 @@
 """The Engine protocol: a request in, a stream of text out."""
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol, TypeAlias
 
+import numpy as np
+
+from foveate.actions.errors import UsageError
 from foveate.envs.base import Image
 from foveate.policies.base import Sampling, Usage
 
@@ -132,6 +137,7 @@ class Engine(Protocol):
         """Answer a request piece by piece; closing the stream aborts the request before it returns.
 
         Raises:
+            UsageError: If the request holds a value that no model can take; see ``check_request``.
             ModelUnavailable: If the model cannot take the request (a capability that it lacks, say).
             ModelTimeout: If it does not answer in time.
         """
@@ -144,3 +150,45 @@ class Engine(Protocol):
     async def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
         """Give the log-probability of each choice as the answer; where ``capabilities`` has ``score``."""
         raise NotImplementedError(f"{type(self).__name__} cannot score")
+
+
+def check_request(request: Request) -> None:
+    """Refuse what no model can take; every engine asks this first.
+
+    Raises:
+        UsageError: If a picture, a limit or the sampling is none; names the value and what is wanted.
+    """
+    for part in request.pictures:
+        check_picture(part)
+    sampling = request.sampling
+    _whole("max_new_tokens", request.max_new_tokens)
+    if not (_finite(sampling.temperature) and sampling.temperature >= 0):
+        raise UsageError(f"the sampling has temperature {sampling.temperature!r}: temperature >= 0 is wanted")
+    if not (_finite(sampling.top_p) and 0 < sampling.top_p <= 1):
+        raise UsageError(f"the sampling has top_p {sampling.top_p!r}: 0 < top_p <= 1 is wanted")
+    if not isinstance(sampling.seed, Integral | None):
+        raise UsageError(f"the sampling has seed {sampling.seed!r}: a whole number or None is wanted")
+
+
+def check_picture(part: ImagePart) -> None:
+    """Refuse a picture that is none; what an engine encoded is for that engine to judge.
+
+    Raises:
+        UsageError: Names its type or shape, and what is wanted.
+    """
+    image: object = part.image
+    if isinstance(image, Encoded):
+        return
+    _whole("a picture's max_tiles", part.max_tiles)
+    found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,) or image.size == 0:
+        raise UsageError(f"a picture is {found}: uint8 RGB of shape (height, width, 3) is wanted")
+
+
+def _whole(name: str, value: object) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise UsageError(f"{name} is {value!r}: a whole number of at least 1 is wanted")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)

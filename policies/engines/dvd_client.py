@@ -6,6 +6,7 @@ only cutting and converting take a thread.
 """
 
 import asyncio
+import shlex
 import time
 import uuid
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ from foveate.policies.engines.dvd_wire import (
 )
 from foveate.policies.engines.torch_placing import enough_memory
 from foveate.policies.engines.torch_vision import TileFeatures
-from foveate.policies.internvl.checkpoint import Checkpoint
+from foveate.policies.internvl.checkpoint import BUNDLED, Checkpoint, find
 from foveate.policies.internvl.fingerprint import fingerprint
 from foveate.policies.internvl.tiling import tiles
 from foveate.policies.internvl.vir import KEPT_SHARE
@@ -266,8 +267,8 @@ class VisionClient(Resource):
 
     def _foreign(self, why: str) -> str:
         return (
-            f"the vision process at {self.remote.address} serves another checkpoint ({why}): start it with the same "
-            f"one: foveate vision {self._checkpoint.folder.name}"
+            f"the vision process at {self.remote.address} serves another checkpoint ({why}): stop it, and start it "
+            f"with the same one: {self._remedy}"
         )
 
     async def _asked(
@@ -305,9 +306,15 @@ class VisionClient(Resource):
 
     def _fault(self, says: str) -> ModelUnavailable:
         return ModelUnavailable(
-            f"the vision process at {self.remote.address} {says} (it is started by: foveate vision "
-            f"{self._checkpoint.folder.name} --bind {self.remote.address})"
+            f"the vision process at {self.remote.address} {says} (it is started by: {self._remedy})"
         )
+
+    @property
+    def _remedy(self) -> str:
+        """The command that starts what is wanted there."""
+        folder = self._checkpoint.folder
+        model = next((name for name in BUNDLED if folder == find(name)), str(folder))
+        return f"foveate vision {shlex.quote(model)} --bind {self.remote.address}"
 
 
 def _tensors(seen: Seen, frames: Sequence[zmq.Frame], home: Home) -> TileFeatures:

@@ -250,7 +250,7 @@ def _encoded(loaded: _Loaded, job: _Job) -> list[Any]:
             certainty=None if found.certainty is None else tuple(found.certainty.tolist()),
             received_s=job.received_s, began_s=began, ended_s=time.monotonic(),
         )  # fmt: skip
-    except (FoveateError, RuntimeError, ValueError, MemoryError) as exc:
+    except (FoveateError, RuntimeError, ValueError, TypeError, LookupError, OSError, MemoryError) as exc:
         _log.exception("a picture could not be encoded")
         return [pack(_refused("failed", f"{type(exc).__name__}: {exc}", asked.id))]
     return [pack(header), *frames]

@@ -12,8 +12,17 @@ from PIL import Image as Pillow
 
 from foveate.actions.errors import ModelUnavailable
 from foveate.envs.base import Image
-from foveate.policies.base import Sampling, Usage
-from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
+from foveate.policies.base import Usage
+from foveate.policies.engines.base import (
+    Delta,
+    Encoded,
+    FinishReason,
+    ImagePart,
+    Message,
+    Request,
+    TextPart,
+    check_request,
+)
 from foveate.policies.engines.gbnf import gbnf
 from foveate.policies.engines.llamacpp_files import GgufFiles
 from foveate.policies.engines.llamacpp_text import PromptText
@@ -201,7 +210,13 @@ def _packed(image: Image) -> dict[str, Any]:
 
 
 def refuse(request: Request) -> None:
-    """Refuse what this engine cannot do, rather than leave it out."""
+    """Refuse what this engine cannot do, rather than leave it out.
+
+    Raises:
+        UsageError: If the request holds a value that no model can take.
+        ModelUnavailable: If it asks for what llama.cpp cannot do.
+    """
+    check_request(request)
     if request.flash:
         raise ModelUnavailable(
             "LlamaCppEngine cannot run Flash, llama.cpp has no router: take the torch engine, or leave flash out"
@@ -209,12 +224,4 @@ def refuse(request: Request) -> None:
     if request.visual_tokens is not None:
         raise ModelUnavailable(
             "LlamaCppEngine cannot compress visual tokens: lower the number of tiles, or take the torch engine"
-        )
-    _refuse_sampling(request.sampling)
-
-
-def _refuse_sampling(sampling: Sampling) -> None:
-    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
-        raise ModelUnavailable(
-            f"sampling needs temperature >= 0 and 0 < top_p <= 1, not {sampling.temperature} and {sampling.top_p}"
         )

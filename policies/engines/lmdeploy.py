@@ -17,7 +17,16 @@ from typing import Any, Final
 from foveate.actions.errors import CheckpointError, FoveateError, MissingDependency, ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.base import Usage
-from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, FinishReason, ImagePart, Request
+from foveate.policies.engines.base import (
+    Capability,
+    Delta,
+    Encoded,
+    Engine,
+    FinishReason,
+    ImagePart,
+    Request,
+    check_request,
+)
 from foveate.policies.engines.lmdeploy_request import content, generation, refuse, visual_tokens
 from foveate.policies.engines.lmdeploy_settings import Backend, Settings, check_lmdeploy, settings
 from foveate.policies.engines.own_loop import OwnLoop
@@ -162,6 +171,7 @@ class LMDeployEngine(Resource, Engine):
         loop, subject, made = self._own, self.subject, self.settings
         if loop is None or subject is None or made is None:
             raise ModelUnavailable("LMDeployEngine is still being opened")
+        check_request(request)
         refuse(request, made.flash)
         stream = loop.stream(lambda give: self._answer(request, subject, give), self._stall_s)
         async with aclosing(stream):

@@ -103,9 +103,13 @@ def engine_named(name: str, wanted: Wanted) -> Engine:
 
     Raises:
         UsageError: If there is no engine of that name; the message names those there are. If another engine than torch
-            is to have a vision process, or fewer bits.
+            is to have a vision process, or fewer bits, or llama.cpp a GPU.
     """
     check_engine(name)
+    if name == LLAMACPP and wanted.device not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {wanted.device}: the engine {name} runs on the CPU: leave it out, or take --engine torch"
+        )
     for flag, asked, instead in (
         (f"--vision {wanted.vision}", wanted.vision is not None, "sees for itself"),
         (f"--bits {wanted.bits}", wanted.bits != 16, "takes numbers as its files have them"),

@@ -8,6 +8,7 @@ stream here and ends the request by closing it: LMDeploy drops stop texts of sev
 import asyncio
 import base64
 import io
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -30,6 +31,7 @@ from foveate.policies.engines.base import (
     Message,
     Request,
     TextPart,
+    check_request,
 )
 from foveate.policies.engines.gbnf import gbnf
 from foveate.policies.engines.streaming import StopText
@@ -48,6 +50,11 @@ _FINISHES: Final[Mapping[str, FinishReason]] = MappingProxyType(
     {"stop": "stop", "length": "length", "abort": "aborted"}
 )
 _EXCERPT = 300
+_PIECES_A_TOKEN: Final = 16
+"""Most pieces a token that an answer may come in: a server may well send a token's characters one by one."""
+
+_LONGEST_TOKEN: Final = 256
+"""Most characters a token that an answer may have on average; only long runs of blanks or dashes come near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class OpenAIEngine(Resource, Engine):
         connect_s: Longest wait for a connection.
         first_s: Longest wait for the first piece of an answer.
         next_s: Longest wait for each piece after it.
+        whole_s: Longest time for an answer from its request to its end, however many pieces come.
         retries: How often a request is sent again that got no answer, or 429 or 5xx.
 
     Attributes:
@@ -116,6 +124,7 @@ class OpenAIEngine(Resource, Engine):
         connect_s: float = 5.0,
         first_s: float = 120.0,
         next_s: float = 30.0,
+        whole_s: float = 1800.0,
         retries: int = 2,
     ) -> None:
         if not url.startswith(("http://", "https://")):
@@ -127,7 +136,8 @@ class OpenAIEngine(Resource, Engine):
         self.served = model or ""
         self.capabilities: frozenset[Capability] = frozenset()
         self._model, self._key, self._asked = model, key, dialect
-        self._connect_s, self._first_s, self._next_s, self._retries = connect_s, first_s, next_s, retries
+        self._connect_s, self._first_s, self._next_s, self._whole_s = connect_s, first_s, next_s, whole_s
+        self._retries = retries
         self._client: openai.AsyncOpenAI | None = None
 
     async def _open(self) -> None:
@@ -142,7 +152,7 @@ class OpenAIEngine(Resource, Engine):
         try:
             async with self._errors("it lists no models"):
                 listed = [one async for one in self._client.models.list(timeout=self._connect_s * 2)]
-            self._choose([(str(one.id), str(getattr(one, "owned_by", "") or "")) for one in listed])
+            self._choose([(self._named(one), str(getattr(one, "owned_by", "") or "")) for one in listed])
         except BaseException:
             await self._close()
             raise
@@ -151,6 +161,14 @@ class OpenAIEngine(Resource, Engine):
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    def _named(self, listed: object) -> str:
+        name = getattr(listed, "id", None)
+        if not isinstance(name, str) or not name:
+            raise ModelUnavailable(
+                f"{self.url} does not speak OpenAI's protocol: it lists {_excerpt(listed)} as a model, without a name"
+            )
+        return name
 
     def _choose(self, listed: Sequence[tuple[str, str]]) -> None:
         names = [name for name, _ in listed]
@@ -167,40 +185,49 @@ class OpenAIEngine(Resource, Engine):
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream closes the connection, which aborts it at the server.
 
-        ``usage`` is the server's own where it came; an answer that a stop text ended is counted here: a piece a token,
-        visual tokens by the reference rule, and no count of the prompt.
+        ``usage`` is the server's own where it came and holds numbers; an answer that a stop text ended is counted
+        here: a piece a token, visual tokens by the reference rule, and no count of the prompt. A server that goes on
+        long after ``max_new_tokens`` is cut off, with ``length``.
 
         Raises:
+            UsageError: If the request holds a value that no model can take.
             ModelUnavailable: If the server refuses, breaks off or answers nonsense, or its dialect has no word for what
                 is asked.
             ModelTimeout: If it does not answer in time.
         """
         self.require_open()
+        check_request(request)
         client = self._client
         if client is None:
             raise ModelUnavailable(f"{self.name} is still being opened")
         body = await asyncio.to_thread(self.body, request)  # pictures take milliseconds to pack
-        stop, count, began = StopText(request.stop), 0, time.perf_counter()
+        over_s = time.monotonic() + self._whole_s
+        stop, count, length, began = StopText(request.stop), 0, 0, time.perf_counter()
         first: float | None = None
         finish: FinishReason | None = None
         usage: Any = None
         async with self._errors("it broke off in the middle of an answer"):
-            stream = await client.chat.completions.create(**body)
-            async with aclosing(_chunks(stream, self._next_s)) as chunks:
+            async with self._in_time(over_s):
+                stream = await client.chat.completions.create(**body)
+            async with aclosing(self._chunks(stream, over_s)) as chunks:
                 async for chunk in chunks:
                     usage = getattr(chunk, "usage", None) or usage
                     if not chunk.choices:
+                        self._refuse_error(chunk)
                         continue
                     choice = chunk.choices[0]
                     text = choice.delta.content or ""
                     if text:
                         first = time.perf_counter() if first is None else first
-                        count += 1
+                        count, length = count + 1, length + len(text)
                         yield Delta(text=stop.push(text))
-                    if choice.finish_reason:
-                        finish = _FINISHES.get(choice.finish_reason, "stop")
                     if stop.stopped:
                         finish = "stop"
+                        break
+                    if choice.finish_reason:
+                        finish = self._finish(choice.finish_reason)
+                    if _beyond(count, length, request.max_new_tokens):
+                        finish = "length"
                         break
         if finish is None:
             raise ModelUnavailable(f"{self.url} ended its answer without saying why, after {count} pieces: ask again")
@@ -294,6 +321,58 @@ class OpenAIEngine(Resource, Engine):
             return {"role": message.role, "content": text}
         return {"role": message.role, "content": [_part(part, ways) for part in message.parts]}
 
+    def _refuse_error(self, chunk: Any) -> None:
+        """Raise what a server says in a chunk without choices, where it is no count of tokens."""
+        said = getattr(chunk, "message", None) or getattr(chunk, "detail", None)
+        if said or getattr(chunk, "object", None) == "error":
+            raise ModelUnavailable(f"{self.url} failed in the middle of an answer: {_excerpt(said or chunk)}")
+
+    def _finish(self, said: object) -> FinishReason:
+        """Read why an answer ended.
+
+        Raises:
+            ModelUnavailable: If for a reason that makes it no answer.
+        """
+        finish = _FINISHES.get(said) if isinstance(said, str) else None
+        if finish is None:
+            why = "its own filter ended it" if said == "content_filter" else f"known are {', '.join(_FINISHES)}"
+            raise ModelUnavailable(f"{self.url} ended its answer with finish_reason {_excerpt(repr(said))}: {why}")
+        return finish
+
+    async def _chunks(self, stream: Any, over_s: float) -> AsyncGenerator[Any, None]:
+        """Give a stream's chunks, each within a time, and close the connection at the end."""
+        try:
+            kind = str(stream.response.headers.get("content-type", ""))
+            if "html" in kind or "json" in kind:
+                async with self._in_time(over_s, self._next_s):
+                    said = await anext(stream.response.aiter_text(), "")
+                raise ModelUnavailable(f"{self.url} answers with {kind} and not with a stream: {_excerpt(said)}")
+            iterator = aiter(stream)
+            while True:
+                async with self._in_time(over_s, self._next_s):
+                    try:
+                        chunk = await anext(iterator)
+                    except StopAsyncIteration:
+                        return
+                yield chunk
+        finally:
+            await stream.close()
+
+    @asynccontextmanager
+    async def _in_time(self, over_s: float, limit_s: float = math.inf) -> AsyncIterator[None]:
+        """Limit a wait, and never let it last beyond the whole answer's time (of the monotonic clock)."""
+        left_s = over_s - time.monotonic()
+        late = ModelTimeout(f"{self.url} has not come to the end of its answer within {self._whole_s:g} s")
+        if left_s <= 0:  # a flood of pieces leaves the event loop no moment to see it
+            raise late
+        try:
+            async with asyncio.timeout(min(limit_s, left_s)):
+                yield
+        except TimeoutError as exc:
+            if left_s <= limit_s:
+                raise late from exc
+            raise ModelTimeout(f"{self.url} gave nothing for {limit_s:g} s in the middle of an answer") from exc
+
     @asynccontextmanager
     async def _errors(self, broken: str) -> AsyncIterator[None]:
         """Make one clear line of whatever the client raises."""
@@ -302,8 +381,6 @@ class OpenAIEngine(Resource, Engine):
 
         try:
             yield
-        except TimeoutError as exc:
-            raise ModelTimeout(f"{self.url} gave nothing for {self._next_s:g} s in the middle of an answer") from exc
         except openai.APITimeoutError as exc:
             raise ModelTimeout(
                 f"{self.url} has not answered in time ({self._retries + 1} tries): is the model still being loaded?"
@@ -311,19 +388,21 @@ class OpenAIEngine(Resource, Engine):
         except openai.APIStatusError as exc:
             raise ModelUnavailable(self._status(exc)) from exc
         except openai.APIConnectionError as exc:
-            why = str(exc.__cause__ or exc) or type(exc).__name__
+            why = _excerpt(exc.__cause__ or exc) or type(exc).__name__
             raise ModelUnavailable(
-                f"{self.url} cannot be reached ({why[:_EXCERPT]}): start a server there, or give its address"
+                f"{self.url} cannot be reached ({why}): start a server there, or give its address"
             ) from exc
         except openai.APIError as exc:
-            raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT]}") from exc
-        except (ValueError, AttributeError, TypeError) as exc:  # nonsense where JSON was to be
-            raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {str(exc)[:_EXCERPT]}") from exc
+            told = isinstance(exc.body, Mapping) and exc.body.get("message")
+            said = exc if told else exc.body or exc  # without a message the client says no more than that it failed
+            raise ModelUnavailable(f"{self.url}: {broken}: {_excerpt(said)}") from exc
+        except (ValueError, AttributeError, TypeError, LookupError) as exc:  # nonsense where JSON was to be
+            raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {_excerpt(exc)}") from exc
         except httpx2.HTTPError as exc:  # the client maps it up to the first piece, not behind it
-            raise ModelUnavailable(f"{self.url}: {broken}: {str(exc)[:_EXCERPT] or type(exc).__name__}") from exc
+            raise ModelUnavailable(f"{self.url}: {broken}: {_excerpt(exc) or type(exc).__name__}") from exc
 
     def _status(self, exc: "openai.APIStatusError") -> str:
-        said = str(exc.message)[:_EXCERPT]
+        said = _excerpt(exc.message)
         match exc.status_code:
             case 401 | 403:
                 return f"{self.url} refuses the key: set FOVEATE_API_KEY ({said})"
@@ -335,19 +414,14 @@ class OpenAIEngine(Resource, Engine):
                 return f"{self.url} refuses the request with {code}: {said}"
 
 
-async def _chunks(stream: Any, limit_s: float) -> AsyncGenerator[Any, None]:
-    """Give a stream's chunks, each within a time, and close the connection at the end."""
-    try:
-        iterator = aiter(stream)
-        while True:
-            async with asyncio.timeout(limit_s):
-                try:
-                    chunk = await anext(iterator)
-                except StopAsyncIteration:
-                    return
-            yield chunk
-    finally:
-        await stream.close()
+def _excerpt(said: object) -> str:
+    """Make one line of what a server said."""
+    return " ".join(str(said)[: 4 * _EXCERPT].split())[:_EXCERPT]
+
+
+def _beyond(pieces: int, length: int, most: int) -> bool:
+    """Say whether an answer is longer than so many tokens can be, in whatever pieces they come."""
+    return pieces > most * _PIECES_A_TOKEN or length > most * _LONGEST_TOKEN
 
 
 def _budgets(request: Request) -> set[int]:
@@ -381,8 +455,11 @@ def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float])
         else:
             height, width = part.image.shape[:2]
             visual += visual_tokens(width, height, max_tiles=part.max_tiles)
-    if said is None:
-        return Usage(0, visual, 0, count, dict(timing))
-    details = getattr(said, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", 0) or 0
-    return Usage(said.prompt_tokens or 0, visual, cached, said.completion_tokens or count, dict(timing))
+    cached = _count(getattr(getattr(said, "prompt_tokens_details", None), "cached_tokens", None))
+    prompt, output = _count(getattr(said, "prompt_tokens", None)), _count(getattr(said, "completion_tokens", None))
+    return Usage(prompt, visual, cached, output or count, dict(timing))
+
+
+def _count(said: object) -> int:
+    """Read a number of tokens; nonsense is as if none came."""
+    return said if isinstance(said, int) and not isinstance(said, bool) and said > 0 else 0

@@ -7,7 +7,16 @@ from typing import Any
 from foveate.actions.errors import ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.base import Usage
-from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Request, TextPart
+from foveate.policies.engines.base import (
+    Capability,
+    Delta,
+    Encoded,
+    Engine,
+    ImagePart,
+    Request,
+    TextPart,
+    check_request,
+)
 from foveate.policies.internvl.tiling import visual_tokens
 
 _PIECE = re.compile(r"\s*\S{1,6}|\s+")
@@ -41,6 +50,7 @@ class ScriptedEngine(Resource, Engine):
             ModelUnavailable: If no text is left, or the request asks for what it cannot do.
         """
         self.require_open()
+        check_request(request)
         _refuse(request)
         self.requests.append(request)
         if self._next >= len(self.answers):

@@ -51,7 +51,11 @@ class Servable:
         if self.hub is None:
             return str(at_home(self.model))
         if self.hub.modelscope:
-            raise UsageError(f"{self.model} is at ModelScope: download it, and name its folder")
+            pinned = f" --revision {self.hub.revision}" if self.hub.revision else ""
+            raise UsageError(
+                f"{self.model} is at ModelScope: pip install modelscope, then modelscope download --model "
+                f"{self.hub.name}{pinned} --local_dir DIR, and name DIR"
+            )
         return self.hub.name
 
     @property

@@ -5,14 +5,16 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
-from foveate.actions.errors import ModelUnavailable, UsageError
+from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable, UsageError
 from foveate.policies.engines.lmdeploy_settings import check_lmdeploy
 from foveate.policies.engines.servable import Servable
+from foveate.policies.internvl.catalogue import Language
 from foveate.policies.internvl.checkpoint import BUNDLED
 
 ServerName: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp"]
@@ -20,6 +22,11 @@ ServerName: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp"]
 
 _TEXT: Final = 8192
 _STEP: Final = 1024
+_LEAST: Final = 512
+"""Tokens that a prompt's text and its answer take at least."""
+
+_LLAMACPP_CONTEXT: Final = 16_384
+_TILE_TOKENS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Order:
         """Tokens of a prompt and its answer that the server makes room for."""
         if self.context is not None:
             return self.context
-        each = 256 if self.subject.size is None else self.subject.size.tower.tokens
+        each = _TILE_TOKENS if self.subject.size is None else self.subject.size.tower.tokens
         needed = (self.max_tiles + 1) * each + _TEXT
         return min(self.subject.context, -(-needed // _STEP) * _STEP)
 
@@ -109,7 +116,7 @@ def _sglang(order: Order) -> list[str]:
 def _llamacpp(order: Order) -> list[str]:
     return [
         order.subject.place, "--host", order.host, "--port", str(order.port),
-        "--context", str(order.context or 16_384),
+        "--context", str(order.context or _LLAMACPP_CONTEXT),
     ]  # fmt: skip
 
 
@@ -181,6 +188,79 @@ def choose(order: Order, asked: ServerName | None) -> ServerName:
     return next((name for name in able if program(name) is not None), able[0])
 
 
+def check_order(name: ServerName, order: Order) -> None:
+    """Check that a model can be spread as is wanted, and that a picture of so many tiles fits into the context.
+
+    Raises:
+        UsageError: If not; names the numbers and the remedies.
+    """
+    if name == "llamacpp" and (order.tp or 1) > 1:
+        raise UsageError(f"--tp {order.tp}: llama.cpp spreads no model over a number of GPUs: leave it out")
+    if order.subject.size is not None and not _spread(order.subject.size.language, order.cards):
+        language = order.subject.size.language
+        best = next(count for count in range(order.cards - 1, 0, -1) if _spread(language, count))
+        raise UsageError(
+            f"--tp {order.cards}: the {language.heads} heads of {order.subject.model} ({language.shared} of keys and "
+            f"values) cannot be parted among so many GPUs: say --tp {best}"
+        )
+    tiles, room = order.max_tiles + (order.max_tiles > 1), _room_of(order.subject)
+    wanted = order.length if name != "llamacpp" else order.context or _LLAMACPP_CONTEXT
+    length, needed = min(wanted, room.most), tiles * room.tile
+    if needed + _LEAST <= length:
+        return
+    remedies = []
+    if needed + _LEAST <= room.most:
+        remedies.append(f"--context {min(-(-(needed + _TEXT) // _STEP) * _STEP, room.most)}")
+    if (fewer := (length - _LEAST) // room.tile) > 0:
+        remedies.append(f"--max-tiles {max(fewer - 1, 1)}")  # a thumbnail comes to several
+    raise UsageError(
+        f"a picture of {tiles} tiles is {needed} tokens, and with its prompt it does not fit into a context of "
+        f"{length}: " + (f"say {', or '.join(remedies)}" if remedies else "take a model with a longer one")
+    )
+
+
+def _spread(language: Language, cards: int) -> bool:
+    """Tell whether attention can be parted among graphics cards; a head of keys and values may lie on several."""
+    shared = language.shared % cards == 0 or cards % language.shared == 0
+    return language.heads % cards == 0 and shared
+
+
+class _Room(NamedTuple):
+    """Tokens of a tile, and the most that a prompt and its answer may have."""
+
+    tile: int
+    most: int
+
+
+def _room_of(subject: Servable) -> _Room:
+    """Say what a model's pictures take; files that cannot be read are the server's to refuse."""
+    if subject.size is not None:
+        return _Room(subject.size.tower.tokens, subject.context)
+    with suppress(CheckpointError, ModelUnavailable, MissingDependency):
+        from foveate.policies.engines.llamacpp_files import find, read
+
+        files = read(*find(subject.model))
+        return _Room(files.tokens_per_tile, files.context)
+    return _Room(_TILE_TOKENS, subject.context)
+
+
+def unheeded(name: ServerName, order: Order) -> str:
+    """Say what a server makes of a tile budget that it cannot be told when it starts; empty where it can."""
+    subject = order.subject
+    if order.max_tiles == subject.tiles or (name == "vllm" and subject.code):
+        return ""
+    title = SERVERS[name].title
+    if name == "llamacpp" or not subject.code:
+        return (
+            f"{title} is told no tile budget for this model and cuts pictures as its files say: --max-tiles "
+            f"{order.max_tiles} only says what the context has to hold."
+        )
+    return (
+        f"{title} takes a tile budget with each picture, not when it starts: --max-tiles {order.max_tiles} only says "
+        f"what the context has to hold; foveate run --tiles {order.max_tiles} sends it with each."
+    )
+
+
 def program(name: ServerName) -> list[str] | None:
     """Find a server's program on PATH, beside this interpreter, or in LMDeploy's own environment; None without one."""
     if name == "llamacpp":
@@ -217,7 +297,7 @@ def _llama_server(order: Order) -> list[str]:
     files = read(*find(order.subject.model))
     return [
         "--model", str(files.model), "--mmproj", str(files.vision), "--alias", alias(files), "--host", order.host,
-        "--port", str(order.port), "--ctx-size", str(order.context or min(files.context, 16_384)), "--jinja",
+        "--port", str(order.port), "--ctx-size", str(order.context or min(files.context, _LLAMACPP_CONTEXT)), "--jinja",
         "--chat-template", TEMPLATE, "--no-prefill-assistant", "--reasoning-format", "none",
     ]  # fmt: skip
 

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from foveate.actions.errors import MissingDependency, ModelTimeout, ModelUnavailable
 from foveate.envs.base import Resource
-from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Message, Request
+from foveate.policies.engines.base import (
+    Capability,
+    Delta,
+    Encoded,
+    Engine,
+    ImagePart,
+    Message,
+    Request,
+    check_picture,
+    check_request,
+)
 from foveate.policies.engines.dvd_wire import ForeignVision, RemoteVision
 from foveate.policies.engines.streaming import Aborted, Give, finished, streamed
 from foveate.policies.internvl import checkpoint as checkpoints
@@ -153,12 +163,14 @@ class TorchEngine(Resource, Engine):
         the context ends with ``length``.
 
         Raises:
+            UsageError: If the request holds a value that no model can take.
             MissingDependency: If there is a grammar and xgrammar is not installed.
             ModelUnavailable: If the prompt exceeds the context, the request asks for what this engine cannot do, or
                 the vision process cannot be had.
             ModelTimeout: If the vision process does not answer in time.
         """
         model, turn = self._ready()
+        check_request(request)
         began = time.perf_counter()
         request = await self._seen(request, model)
         waited_ms = (time.perf_counter() - began) * 1000
@@ -178,10 +190,13 @@ class TorchEngine(Resource, Engine):
         """Encode pictures ahead of a request to this engine.
 
         Raises:
+            UsageError: If a picture is none.
             ModelUnavailable: If the vision process cannot be had.
             ModelTimeout: If it does not answer in time.
         """
         model, turn = self._ready()
+        for part in images:
+            check_picture(part)
         images = await self._seen_parts(images, model)
         async with turn:
             model.cancelled.clear()
@@ -218,11 +233,13 @@ class TorchEngine(Resource, Engine):
         """Give the natural log-probability that the answer (after the prefill) begins with each choice.
 
         Raises:
+            UsageError: If the request holds a value that no model can take.
             ModelUnavailable: If the prompt with a choice exceeds the context, the request has a grammar, or the vision
                 process cannot be had.
             ModelTimeout: If the vision process does not answer in time.
         """
         model, turn = self._ready()
+        check_request(request)
         if request.grammar is not None:
             raise ModelUnavailable("TorchEngine scores choices without a grammar: leave it out of the request")
         request = await self._seen(request, model)

@@ -51,8 +51,13 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """Load the tokenizer from its files; nothing is fetched and no code of the checkpoint's is run.
 
     Raises:
-        CheckpointError: If it cannot be loaded.
+        CheckpointError: If it cannot be loaded, or the configuration beside it makes no sense.
     """
+    try:
+        transformers.InternVLConfig.from_dict(dict(checkpoint.config))
+    except Exception as exc:  # its validators raise of many kinds
+        said = " ".join(str(exc).split())[:300]
+        raise CheckpointError(f"{checkpoint.folder / 'config.json'} makes no model: {said}") from exc
     try:
         return transformers.AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False

@@ -30,7 +30,7 @@ from foveate.policies.engines.torch_loading import (
 from foveate.policies.engines.torch_placing import EVERY_GPU, check_bits, enough_memory, quantise, spread
 from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortened, visual_tokens
 from foveate.policies.internvl.checkpoint import Checkpoint
-from foveate.policies.internvl.tiling import normalised, tiles
+from foveate.policies.internvl.tiling import normalised, tile_count, tiles
 from foveate.policies.internvl.vir import KEPT_SHARE
 
 _TOKENS = ("<img>", "</img>", "<IMG_CONTEXT>", "<|im_start|>", "<|im_end|>")
@@ -150,6 +150,9 @@ class TorchModel:
         prompt.ids += [self.ids["<|im_start|>"], *self._tokenise("assistant\n" + request.prefill)]
         flash = self.checkpoint.thresholds is not None and request.flash is not False
         self._fits(prompt, saved=prompt.visual - prompt.visual // KEPT_SHARE if flash else 0)
+        start = time.perf_counter()
+        prompt.pictures += map(self._picture, request.pictures)  # seconds where there are many: behind the refusal
+        prompt.tile_ms = (time.perf_counter() - start) * 1000
         return prompt
 
     def _fits(self, prompt: _Prompt, *, saved: int = 0) -> None:
@@ -169,26 +172,30 @@ class TorchModel:
             if isinstance(part, TextPart):
                 text += part.text
                 continue
-            start = time.perf_counter()
-            picture, count = self._picture(part)
-            prompt.tile_ms += (time.perf_counter() - start) * 1000
+            count = self._tokens(part)
             placeholders = [self.ids["<IMG_CONTEXT>"]] * count
             prompt.ids += [*self._encode_text(text), self.ids["<img>"], *placeholders, self.ids["</img>"]]
-            prompt.pictures.append(picture)
             prompt.visual += count
             text = "\n"
         prompt.ids += [*self._encode_text(text), self.ids["<|im_end|>"], *self._tokenise("\n")]
 
-    def _picture(self, part: ImagePart) -> tuple[Tensor | TileFeatures, int]:
+    def _tokens(self, part: ImagePart) -> int:
+        """Count a picture's visual tokens, every tile whole, without tiling it."""
+        if isinstance(part.image, Encoded):
+            return part.image.visual_tokens
+        height, width = part.image.shape[:2]
+        tile, per_tile = self.checkpoint.tile, self.checkpoint.tokens_per_tile
+        return tile_count(width, height, max_tiles=part.max_tiles, tile=tile) * per_tile
+
+    def _picture(self, part: ImagePart) -> Tensor | TileFeatures:
         if isinstance(part.image, Encoded):
             features = part.image.features
             if not isinstance(features, TileFeatures) or features.owner is not self:
                 raise ModelUnavailable("a picture was encoded by another engine, or by this one before it was closed")
-            return features, part.image.visual_tokens
+            return features
         checkpoint = self.checkpoint
         cut = tiles(part.image, max_tiles=part.max_tiles, tile=checkpoint.tile)
-        values = torch.from_numpy(normalised(cut, mean=checkpoint.mean, std=checkpoint.std))
-        return values, len(cut) * checkpoint.tokens_per_tile
+        return torch.from_numpy(normalised(cut, mean=checkpoint.mean, std=checkpoint.std))
 
     # Model ----------------------------------------------------------------------------------------------------------
 
@@ -197,10 +204,10 @@ class TorchModel:
         encoded = []
         with torch.inference_mode(), enough_memory(self.device):
             for part in images:
-                picture, count = self._picture(part)
+                picture = self._picture(part)
                 if isinstance(picture, Tensor):
                     picture = self.vision.encode(picture, self)
-                encoded.append(Encoded(picture, count))
+                encoded.append(Encoded(picture, self._tokens(part)))
         return tuple(encoded)
 
     def _prefill(self, prompt: _Prompt, request: Request) -> "_Prefilled":
@@ -228,6 +235,11 @@ class TorchModel:
             "encode": (encoded - start) * 1000,
             "prefill": (time.perf_counter() - encoded) * 1000,
         }
+        if not bool(torch.isfinite(out.logits[0, -1]).all()):
+            raise ModelUnavailable(
+                f"{self.checkpoint.folder} computes what is no number: its weights are broken, or {self.dtype} is too "
+                "narrow for them: download them again, or take another dtype"
+            )
         return _Prefilled(out.logits[0, -1], out.past_key_values, timing)
 
     def _wait(self) -> None:
@@ -354,10 +366,6 @@ Drawer: TypeAlias = Callable[[Tensor, Tensor | None], tuple[int, float]]
 
 def _drawer(sampling: Sampling) -> Drawer:
     """Give what draws one of the allowed tokens from logits, with its log-probability under the model itself."""
-    if sampling.temperature < 0 or not 0 < sampling.top_p <= 1:
-        raise ModelUnavailable(
-            f"sampling needs temperature >= 0 and 0 < top_p <= 1, not {sampling.temperature} and {sampling.top_p}"
-        )
     generator = torch.Generator()  # on the CPU whatever the device, so that a seed means the same everywhere
     if sampling.seed is None:
         generator.seed()

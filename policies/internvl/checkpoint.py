@@ -11,12 +11,21 @@ from typing import Any
 from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.actions.paths import at_home
 from foveate.policies.internvl.hub import HubId, fetch, fetch_config
-from foveate.policies.internvl.layouts import MODEL_TYPES, Layout, Thresholds, is_flash, layout_of, transformers_config
+from foveate.policies.internvl.layouts import (
+    MODEL_TYPES,
+    Layout,
+    Thresholds,
+    check_settings,
+    is_flash,
+    layout_of,
+    transformers_config,
+)
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
 
 BUNDLED = ("tiny",)
 """Names of the checkpoints that come with the package."""
 
+_NUMBERS = ("F64", "F32", "F16", "BF16")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 
@@ -106,10 +115,17 @@ def check(folder: Path) -> Checkpoint:
     if not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
         raise CheckpointError(f"{folder} has no tokenizer.json: copy the tokenizer's files there")
     layout = MODEL_TYPES[said["model_type"]]
+    if layout == "github":
+        check_settings(said)
     config = said if layout == "transformers" else transformers_config(said, image_token=image_token(folder))
     vision, text = _section(config, "vision_config", folder), _section(config, "text_config", folder)
     tile, patch = _side(vision.get("image_size", 448), folder), _side(vision.get("patch_size", 14), folder)
-    tokens = round(tile // patch * float(config.get("downsample_ratio", 0.5))) ** 2
+    ratio = config.get("downsample_ratio", 0.5)
+    if not isinstance(ratio, int | float) or not 0 < ratio <= 1 or tile % patch:
+        raise CheckpointError(
+            f"{folder}: tiles of {tile} pixels in patches of {patch}, and a downsample_ratio of {ratio!r}, do not fit"
+        )
+    tokens = round(tile // patch * ratio) ** 2
     if config.get("image_seq_length", 256) != tokens:
         raise CheckpointError(
             f"{folder}: image_seq_length is {config.get('image_seq_length', 256)}, but tiles of {tile} pixels in "
@@ -117,10 +133,17 @@ def check(folder: Path) -> Checkpoint:
         )
     mean, std = _normalisation(folder)
     context, profile = text.get("max_position_embeddings", 32768), config.get("foveate_profile")
+    if not isinstance(context, int) or context < 1:
+        raise CheckpointError(f"{folder}: max_position_embeddings is {context!r}: it is a number of tokens")
+    layers, seen = vision.get("num_hidden_layers", 24), config.get("vision_feature_layer", -1)
+    if not isinstance(layers, int) or not isinstance(seen, int) or not -layers - 1 <= seen <= layers:
+        raise CheckpointError(
+            f"{folder}: the vision tower has {layers!r} layers, and layer {seen!r} is to be looked at"
+        )
     named = profile if isinstance(profile, str) else None
     thresholds = Thresholds.of(said) if is_flash(said) else None
     flash = thresholds is not None and bool(said.get("flash_mode", False))
-    return Checkpoint(folder, tile, tokens, mean, std, int(context), named, layout, thresholds, flash, config)
+    return Checkpoint(folder, tile, tokens, mean, std, context, named, layout, thresholds, flash, config)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -183,16 +206,20 @@ def _check_weights(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.is_file():
         mapped = read_json(index).get("weight_map")
-        names = sorted(set(mapped.values())) if isinstance(mapped, dict) else []
-        for name in names:
+        if not isinstance(mapped, dict):
+            raise CheckpointError(f"{index} has no weight_map: download it again")
+        for name in sorted(set(map(str, mapped.values()))):
+            if name != Path(name).name or not name.endswith(".safetensors"):
+                raise CheckpointError(f"{index} names {name!r}, which is no safetensors file of its folder")
             if not (folder / name).is_file():
                 raise CheckpointError(f"{folder} lacks {name}, which {index.name} names: download it again")
     if not weights:
         pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix in _PICKLED]
         if pickled:
             raise CheckpointError(
-                f"{folder} holds pickled weights ({pickled[0]}), which can run code and are never loaded: "
-                "convert them to safetensors"
+                f"{folder} holds pickled weights ({pickled[0]}), which can run code and are never loaded. Write them "
+                'anew, in that folder: python -c "import torch, safetensors.torch as s; s.save_file(torch.load('
+                f"'{pickled[0]}', weights_only=True), 'model.safetensors')\""
             )
         raise CheckpointError(f"{folder} holds no weights: model.safetensors is missing")
     for path in weights:
@@ -201,16 +228,23 @@ def _check_weights(folder: Path) -> None:
 
 def _check_length(path: Path) -> None:
     """Compare a safetensors file's length with its header: eight bytes of length, JSON, tensors."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        header = file.read(length) if 0 < length <= size - 8 else b""
     try:
-        tensors = json.loads(header)
-        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name != "__metadata__"]
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            header = file.read(length) if 0 < length <= size - 8 else b""
+    except OSError as exc:
+        raise CheckpointError(f"{path} cannot be read: {exc.strerror}") from exc
+    try:
+        tensors = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in tensors.values()]
+        kinds = {name: str(entry["dtype"]) for name, entry in tensors.items()}
     except (ValueError, AttributeError, KeyError, TypeError, IndexError) as exc:
         raise CheckpointError(f"{path} is truncated or no safetensors file ({size} bytes): download it again") from exc
+    foreign = next((name for name, kind in kinds.items() if kind not in _NUMBERS), None)
+    if foreign is not None:
+        raise CheckpointError(f"{path}: {foreign} is of {kinds[foreign]} numbers: known are {', '.join(_NUMBERS)}")
     expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise CheckpointError(f"{path} is truncated: {size} bytes, its header says {expected}; download it again")
@@ -237,10 +271,19 @@ def _normalisation(folder: Path) -> tuple[tuple[float, float, float], tuple[floa
         settings = read_json(folder / "preprocessor_config.json")
     elif (folder / "processor_config.json").is_file():
         settings = read_json(folder / "processor_config.json").get("image_processor") or {}
-    return _channels(settings.get("image_mean"), IMAGENET_MEAN), _channels(settings.get("image_std"), IMAGENET_STD)
+    mean = _channels(settings, "image_mean", IMAGENET_MEAN, folder)
+    std = _channels(settings, "image_std", IMAGENET_STD, folder)
+    if min(std) <= 0:
+        raise CheckpointError(f"{folder}: image_std is {list(std)}: it is three numbers above 0")
+    return mean, std
 
 
-def _channels(value: object, default: tuple[float, float, float]) -> tuple[float, float, float]:
-    if not isinstance(value, list) or len(value) != 3:
+def _channels(
+    settings: Mapping[str, Any], name: str, default: tuple[float, float, float], folder: Path
+) -> tuple[float, float, float]:
+    value = settings.get(name)
+    if value is None:
         return default
+    if not isinstance(value, list) or len(value) != 3 or not all(isinstance(one, int | float) for one in value):
+        raise CheckpointError(f"{folder}: {name} is {value!r}: it is three numbers")
     return float(value[0]), float(value[1]), float(value[2])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from foveate.actions.errors import CheckpointError, MissingDependency, UsageError
+from foveate.actions.errors import CheckpointError, MissingDependency, RecordError, UsageError
 from foveate.policies.internvl.checkpoint import check, image_token, read_json
 from foveate.policies.internvl.layouts import (
     Layout,
+    Piece,
     github_config,
     github_piece,
+    on_disk,
     transformers_config,
     transformers_pieces,
 )
@@ -27,6 +30,7 @@ _WIDTHS: Final = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "
 """Bytes of a number, by safetensors' names."""
 
 _INDEX: Final = "model.safetensors.index.json"
+_EXPERT: Final = re.compile(r"\.mlp\.(experts|gate|router)\b")
 _COPIED: Final = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "chat_template.jinja", "generation_config.json", "LICENSE",
@@ -136,10 +140,7 @@ class Weights:
         (name,) = source.parts
         if source.part is None:
             return self._files[name].get_tensor(name)
-        rows = self.shapes[name][0]
-        if rows % 3:
-            raise CheckpointError(f"{name} has {rows} rows: query, key and value are a third each")
-        third = rows // 3
+        third = _third(name, self.shapes[name])
         return self._files[name].get_slice(name)[source.part * third : (source.part + 1) * third].contiguous()
 
     def rows(self, source: Source, count: int) -> list[Any]:
@@ -149,6 +150,12 @@ class Weights:
         start, view = (source.part or 0) * length, self._files[name].get_slice(name)
         picked = {start + index * length // count for index in range(count)} if length else set()
         return [view[row : row + 1] for row in sorted(picked)]
+
+
+def _third(name: str, shape: tuple[int, ...]) -> int:
+    if shape[0] % 3:
+        raise CheckpointError(f"{name} has {shape[0]} rows: query, key and value are a third each")
+    return shape[0] // 3
 
 
 def plan(names: Mapping[str, tuple[int, ...]], to: Layout) -> dict[str, Source]:
@@ -193,7 +200,9 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
 
     Raises:
         UsageError: If the checkpoint is in that layout already, or ``out`` is in use.
-        CheckpointError: If it is broken, or holds what the other layout has no place for; names it.
+        CheckpointError: If it is broken, lacks tensors or has them in another shape than its configuration says, or
+            holds what the other layout has no place for; names it.
+        RecordError: If the disk has no room for it.
         MissingDependency: If torch or safetensors is not installed.
     """
     try:
@@ -214,9 +223,10 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
     with new_folder(out) as part:
         with Weights(source) as weights:
             sources = plan(weights.shapes, to)
+            _check_tensors(source, given.config, weights.shapes, given.layout)
             needed, free = sum(path.stat().st_size for path in source.glob("*.safetensors")), _free(part)
             if free < needed:
-                raise UsageError(f"{out} needs {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free there")
+                raise RecordError(f"{out} needs {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there")
             size = _write_weights(part, weights, sources, say)
         written = transformers_files(source, config) if to == "transformers" else github_files(config)
         for name in _COPIED:
@@ -225,6 +235,37 @@ def convert(source: Path, out: Path, to: Layout, *, say: Callable[[str], None] =
         for name, text in written.items():
             (part / name).write_text(text, encoding="utf-8")
     return Converted(out, to, len(sources), size)
+
+
+def _check_tensors(
+    source: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], layout: Layout
+) -> None:
+    """Compare tensors with those of the model that a configuration describes; experts' matrices are left to loading."""
+    import torch
+    import transformers
+
+    with torch.device("meta"):
+        model = transformers.InternVLForConditionalGeneration(transformers.InternVLConfig.from_dict(dict(config)))
+    wanted = {
+        on_disk(name): tuple(value.shape) for name, value in model.state_dict().items() if not _EXPERT.search(name)
+    }
+    given: dict[str, tuple[int, ...]] = {}
+    for name, shape in shapes.items():
+        pieces = transformers_pieces(name) if layout == "github" else (Piece(on_disk(name)),)
+        for piece in pieces:
+            given[piece.name] = shape if piece.part is None else (_third(name, shape), *shape[1:])
+    if config["text_config"].get("tie_word_embeddings") or config.get("tie_word_embeddings"):
+        wanted.pop("language_model.lm_head.weight", None)
+    wrong = {
+        "lacks tensors": sorted(wanted.keys() - given.keys()),
+        "has tensors of another shape than its configuration says": sorted(
+            name for name in wanted.keys() & given.keys() if wanted[name] != given[name]
+        ),
+    }
+    for says, names in wrong.items():
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise CheckpointError(f"{source} {says}: {', '.join(names[:3])}{more}")
 
 
 def transformers_files(source: Path, config: Mapping[str, Any]) -> dict[str, str]:

@@ -47,6 +47,12 @@ _VISION: Final = (
 )
 """Of the vision tower: GitHub's key, transformers' key, and the value of InternViT-300M, which a missing key means."""
 
+_SETTINGS: Final = {"dynamic_image_size": True, "use_thumbnail": True, "pad2square": False, "min_dynamic_patch": 1}
+"""How pictures are cut, and what every InternVL3.5 says of it."""
+
+_FOREIGN_TEMPLATES: Final = ("internvl3_5_gpt_oss", "Hermes-2", "internlm2-chat", "phi3-chat", "internvl_zh")
+"""Templates of internvl_chat's conversation.py that are no ChatML, or not ours."""
+
 _PLAIN: Final = (
     ("mlp1.0.", "multi_modal_projector.layer_norm."),
     ("mlp1.1.", "multi_modal_projector.linear_1."),
@@ -123,6 +129,26 @@ def layout_of(config: Mapping[str, Any]) -> Layout | None:
 def is_flash(config: Mapping[str, Any]) -> bool:
     """Tell whether a configuration is a Flash checkpoint's: it has a router, whether or not that is switched on."""
     return "flash_mode" in config or "flash_relative_threshold" in config
+
+
+def check_settings(config: Mapping[str, Any]) -> None:
+    """Refuse settings of GitHub's layout under which InternVL would see, or be asked, otherwise than here.
+
+    Raises:
+        CheckpointError: Names the key and the value.
+    """
+    for key, wanted in _SETTINGS.items():
+        value = config.get(key, wanted)
+        if value != wanted or isinstance(value, bool) != isinstance(wanted, bool):
+            raise CheckpointError(f"config.json: {key} is {value!r}: foveate cuts pictures as with {wanted!r} alone")
+    template = str(config.get("template", ""))
+    if template in _FOREIGN_TEMPLATES:
+        raise CheckpointError(
+            f"config.json: the prompt's template is {template!r}, and foveate's own engines write ChatML: serve it "
+            "with vLLM, and take --engine openai:URL"
+        )
+    if not isinstance(config.get("flash_mode", False), bool):
+        raise CheckpointError(f"config.json: flash_mode is {config['flash_mode']!r}: it is true or false")
 
 
 def transformers_pieces(name: str) -> tuple[Piece, ...]:

@@ -1,5 +1,7 @@
 """A folder that is there whole, or not at all."""
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +9,11 @@ from pathlib import Path
 
 import safetensors
 
-from foveate.actions.errors import UsageError
+from foveate.actions.errors import RecordError, UsageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAID = (os.strerror(errno.ENOSPC), " requested and ")
+"""Words of safetensors and of numpy, whose errors have no number, on a full disk."""
 
 
 @contextmanager
@@ -21,7 +27,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         Where to write meanwhile.
 
     Raises:
-        UsageError: If ``out`` is in use, or cannot be written.
+        UsageError: If ``out`` is in use, or nothing can be written there.
+        RecordError: If the disk is full.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is in use: give a folder that is new or empty")
@@ -35,6 +42,8 @@ def new_folder(out: Path) -> Iterator[Path]:
             place.rmdir()
         part.rename(place)
     except (OSError, safetensors.SafetensorError) as exc:
-        raise UsageError(f"{out} cannot be written: {exc}: give a folder on a disk with room") from exc
+        if getattr(exc, "errno", None) in _FULL or any(words in str(exc) for words in _SAID):
+            raise RecordError(f"{out} cannot be written, the disk is full: give a folder on one with room") from exc
+        raise UsageError(f"{out} cannot be written: {exc}: give a folder that you may write to") from exc
     finally:
         shutil.rmtree(part, ignore_errors=True)

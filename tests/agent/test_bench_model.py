@@ -72,6 +72,20 @@ def test_a_size_that_there_is_not_is_named() -> None:
         bench_model(Order(sizes=("7B",)), print)
 
 
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        (Order(flash=True), "--flash is for sizes that are made up: add --size"),
+        (Order((), ("1B", "GPT-OSS-20B-A4B"), flash=True), "--flash: there is no GPT-OSS-20B-A4B with a router"),
+    ],
+)
+def test_a_router_that_nothing_has_is_refused_before_anything_is_made(order: Order, says: str) -> None:
+    lines: list[str] = []
+    with pytest.raises(UsageError, match=says):
+        bench_model(order, lines.append)
+    assert not lines
+
+
 def test_the_command_prints_the_table_and_writes_the_figures(tmp_path: Path) -> None:
     args = ["bench", "model", "--output", "2", "--rounds", "1", "--out", "there.json", "--device", "cpu"]
     done = subprocess.run([COMMAND, *args], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)

@@ -100,6 +100,7 @@ def marked(tmp_path: Path) -> Iterator[dict[str, str]]:
         (["--grammar"], "--grammar: --policy scripted asks no model"),
         (["--think", "sometimes"], "sometimes"),
         (["--policy", "internvl", "--think", "always"], "'tiny' cannot think"),
+        (["--policy", "internvl", "--think", "on-demand"], "--think on-demand: 'tiny' cannot think"),
     ],
 )
 def test_wrong_usage_is_one_line_one_object_and_exit_code_2(tmp_path: Path, args: list[str], told: str) -> None:

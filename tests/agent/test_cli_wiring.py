@@ -1,5 +1,6 @@
 """Which parts the command line puts together, and what its guard does."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from foveate.actions.errors import RecordError, UsageError
 from foveate.actions.guard import Limits
 from foveate.agent.cli import DevicesName, FlashName, RunOptions, ThinkName, policy_named
 from foveate.agent.ending import CODES
@@ -71,6 +73,22 @@ def test_a_checkpoint_is_converted_by_the_command(tmp_path: Path) -> None:
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     assert (again.returncode, json.loads(again.stdout)["reason"]) == (2, "UsageError")
     assert "there is in use" in again.stderr
+
+
+def test_a_full_disk_is_told_from_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
+    from foveate.policies.internvl.new_folder import new_folder
+
+    said = safetensors.SafetensorError("I/O error: No space left on device (os error 28)")
+    numpys = OSError("36864 requested and 13720 written")
+    for error in (said, numpys, OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EDQUOT, "Quota")):
+        full = pytest.raises(RecordError, match="the disk is full: give a folder on one with room")
+        with full, new_folder(tmp_path / "out"):
+            raise error
+    refused = pytest.raises(UsageError, match=r"none/out cannot be written: .*: give a folder that you may write to")
+    with refused, new_folder(Path("/proc/none/out")):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_status_has_its_exit_code() -> None:

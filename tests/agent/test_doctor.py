@@ -2,8 +2,10 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,21 @@ def test_what_is_missing_is_exit_code_3_and_one_object(tmp_path: Path) -> None:
     for check in failed.values():
         assert check["remedy"] in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc tells when torch is being loaded")
+def test_a_signal_that_comes_again_while_a_model_is_loaded_ends_it_cleanly(tmp_path: Path) -> None:
+    """As ``timeout`` ends a command: by SIGTERM to it, and to its group."""
+    args = [COMMAND, "doctor", "--browser", "/nonexistent"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as doctor:
+        while doctor.poll() is None and "tokenizers" not in Path(f"/proc/{doctor.pid}/maps").read_text():
+            time.sleep(0.02)
+        for _ in range(3):
+            doctor.send_signal(signal.SIGTERM)
+            time.sleep(0.1)
+        said, complaints = doctor.communicate(timeout=60)
+    assert (doctor.returncode, said, complaints.strip()) == (130, "", "Interrupted.")
 
 
 def test_a_table_shows_found_things_as_plain_text() -> None:

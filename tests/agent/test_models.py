@@ -1,16 +1,19 @@
 """``foveate models``: what is said of each size, and what a machine would do with it."""
 
+import io
 import json
 import math
+import re
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from foveate.actions.errors import CheckpointError, ModelUnavailable
-from foveate.agent.models import Machine, pick, rows
+from foveate.agent.models import Machine, pick, rows, show
 from foveate.policies.internvl.catalogue import SIZES
 
 COMMAND = str(Path(sys.executable).with_name("foveate"))
@@ -32,10 +35,39 @@ def test_a_flash_checkpoint_is_larger_and_fewer_can_serve_it() -> None:
     assert flash.parameters > plain.parameters
     assert flash.memory["bf16"] > plain.memory["bf16"] > plain.memory["int4"]
     assert flash.engines == ("torch", "lmdeploy", "openai (LMDeploy)")
-    assert rows(["OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview"], GPU, tiles=6)[0].engines == (
-        "torch",
-        "openai (vLLM)",
-    )
+    assert (plain.router, flash.router, plain.flash) == (False, True, "OpenGVLab/InternVL3_5-8B-Flash")
+    assert rows(["OpenGVLab/InternVL3_5-8B-Flash@v1"], GPU, tiles=6)[0].router
+
+
+def test_gpt_oss_is_left_to_vllm_with_the_reason() -> None:
+    (row,) = rows(["OpenGVLab/InternVL3_5-GPT-OSS-20B-A4B-Preview"], GPU, tiles=6)
+    assert (row.engines, row.here) == (("openai (vLLM)",), "")
+    assert "Harmony's tokens" in row.why and "--engine openai:URL" in row.why
+
+
+def test_small_models_are_told_in_megabytes_and_a_tile_costs_what_its_size_says() -> None:
+    (tiny,) = rows(["tiny"], LAPTOP, tiles=1)
+    assert re.search(r" \d+ MB of float32 fit into memory$", tiny.why)
+    assert "7 GB of float32 fit into memory, about 4 s a tile" in pick(SIZES["1B"], LAPTOP, tiles=12)[1]
+
+
+def shown(*models: str) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    show(rows(models, LAPTOP, tiles=6), console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_table_says_which_is_a_flash_checkpoint_and_what_a_row_stands_for() -> None:
+    table = shown("tiny", "OpenGVLab/InternVL3_5-8B", "OpenGVLab/InternVL3_5-8B-Flash").splitlines()
+    assert "Flash checkpoint" in table[0]
+    assert [line.count(what) for line, what in zip(table[1:4], ("none", " 8B-Flash", "this is one"), strict=True)] == [
+        1, 1, 1,
+    ]  # fmt: skip
+    assert " MB" in table[1] and "0.0" not in table[1]
+    last = shown().splitlines()[-1]
+    for form in ("-Pretrained, -Instruct, -MPO", "-HF", "modelscope:"):
+        assert form in last
 
 
 def test_a_folder_and_an_unknown_id_are_read_from_their_configuration(tmp_path: Path) -> None:

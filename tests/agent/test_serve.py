@@ -20,8 +20,19 @@ import pytest
 from foveate.actions.errors import UsageError
 from foveate.agent import serving as serving_command
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, healthy, near
+from foveate.policies.engines.llamacpp_files import find, read
 from foveate.policies.engines.servable import Servable, refuse_untrusted, servable
-from foveate.policies.engines.serving import Order, ServerName, choose, command_of, program, refusal
+from foveate.policies.engines.serving import (
+    Order,
+    ServerName,
+    check_order,
+    choose,
+    command_of,
+    program,
+    refusal,
+    unheeded,
+)
+from foveate.policies.internvl.catalogue import SIZES
 from tests.policies.asking import collected, request, text_of
 from tests.policies.served import COMMAND, served
 
@@ -180,6 +191,53 @@ def test_what_a_server_cannot_serve_is_refused_by_name(
         choose(order(model, **more), server)
 
 
+def test_tiles_that_the_context_cannot_hold_are_refused_with_both_remedies(small_gguf: Path) -> None:
+    for name in ("lmdeploy", "vllm", "sglang"):
+        with pytest.raises(UsageError, match=r"41 tiles is 10496 tokens.* 2000: say --context 19456, or --max-tiles 4"):
+            check_order(name, order(f"{HUB}-8B", max_tiles=40, context=2000))
+        check_order(name, order(f"{HUB}-8B", max_tiles=40))
+    with pytest.raises(UsageError, match=r"1 tiles is 256 tokens.*: say --context 9216$"):
+        check_order("vllm", order(f"{HUB}-8B", max_tiles=1, context=256))
+    files = read(*find(small_gguf))
+    each, most = files.tokens_per_tile, files.context
+    with pytest.raises(
+        UsageError, match=rf"41 tiles is {41 * each} tokens.* 600: say --context {most}, or --max-tiles"
+    ):
+        check_order("llamacpp", order(str(small_gguf), max_tiles=40, context=600))
+    check_order("llamacpp", order(str(small_gguf), max_tiles=40))
+    large = Servable("a folder", SIZES["8B"], "transformers", context=2048)
+    with pytest.raises(UsageError, match=r"13 tiles is 3328 tokens.* 2048: say --max-tiles 5$"):
+        check_order("vllm", Order(large))
+
+
+def test_a_model_is_parted_only_among_gpus_that_its_heads_can_be_parted_among() -> None:
+    with pytest.raises(UsageError, match=r"--tp 3: the 64 heads of .*38B \(8 of keys and values\).*: say --tp 2"):
+        check_order("vllm", order(f"{HUB}-38B", tp=3))
+    with pytest.raises(UsageError, match=r"--tp 5: the 40 heads .*: say --tp 4"):
+        check_order("vllm", order(f"{HUB}-14B", tp=5))
+    for size in SIZES.values():
+        check_order("vllm", order(size.id))
+    with pytest.raises(UsageError, match=r"--tp 2: llama\.cpp spreads no model"):
+        check_order("llamacpp", order("model.gguf", tp=2))
+    check_order("llamacpp", order("model.gguf", tp=1))
+
+
+def test_a_server_that_cannot_be_told_a_tile_budget_is_named() -> None:
+    assert unheeded("lmdeploy", order(f"{HUB}-8B")) == unheeded("vllm", order(f"{HUB}-8B", max_tiles=6)) == ""
+    assert "LMDeploy takes a tile budget with each picture" in unheeded("lmdeploy", order(f"{HUB}-8B", max_tiles=6))
+    for name in ("lmdeploy", "vllm"):
+        assert "is told no tile budget for this model" in unheeded(name, order(f"{HUB}-8B-HF", max_tiles=6))
+    assert "llama.cpp is told no tile budget" in unheeded("llamacpp", order("model.gguf", max_tiles=6))
+
+
+def test_what_is_refused_ends_a_dry_run_too(machine: Callable[..., dict[str, str]]) -> None:
+    words = (f"{HUB}-8B", "--trust-remote-code", "--dry-run", "--max-tiles", "40")
+    ended = done(machine(), *words, "--context", "2000")
+    assert (ended.returncode, ended.stdout) == (2, "") and "--max-tiles 4" in ended.stderr
+    ended = done(machine(programs=("lmdeploy",)), *words)
+    assert ended.returncode == 0 and "takes a tile budget with each picture" in ended.stderr
+
+
 def test_the_best_server_that_can_serve_a_model_is_taken(tmp_path: Path) -> None:
     (tmp_path / "model.gguf").touch()
     assert servable(tmp_path).gguf and choose(order(str(tmp_path)), None) == "llamacpp"
@@ -199,8 +257,8 @@ def test_code_of_a_repository_is_trusted_by_the_user_or_not_run() -> None:
 
 
 def test_models_of_modelscope_are_to_be_downloaded_first() -> None:
-    with pytest.raises(UsageError, match="is at ModelScope: download it"):
-        command_of("lmdeploy", order(f"modelscope:{HUB}-8B"), program="lmdeploy")
+    with pytest.raises(UsageError, match=f"modelscope download --model {HUB}-8B --revision v1 --local_dir DIR"):
+        command_of("lmdeploy", order(f"modelscope:{HUB}-8B@v1"), program="lmdeploy")
 
 
 def test_a_dry_run_prints_the_command_and_ends(machine: Callable[..., dict[str, str]]) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foveate.actions.errors import EnvClosed, ModelUnavailable
+from foveate.actions.errors import EnvClosed, ModelUnavailable, UsageError
+from foveate.policies.base import Sampling
 from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.internvl.conversations import answered, pictures
@@ -202,6 +203,39 @@ async def test_what_it_does_not_name_as_a_capability_is_refused(make: Make) -> N
             if name not in engine.capabilities:
                 with pytest.raises(ModelUnavailable):
                     await collected(engine, replace(REQUEST, **change))
+
+
+IMPOSSIBLE: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"max_new_tokens": 0}, "max_new_tokens is 0: a whole number of at least 1"),
+    ({"max_new_tokens": -1}, "max_new_tokens is -1: "),
+    ({"max_new_tokens": 1.5}, "max_new_tokens is 1.5: "),
+    ({"sampling": Sampling(temperature=float("nan"))}, "temperature nan: temperature >= 0"),
+    ({"sampling": Sampling(temperature=float("inf"))}, "temperature inf: "),
+    ({"sampling": Sampling(temperature=-1.0)}, "temperature -1.0: "),
+    ({"sampling": Sampling(temperature=1.0, top_p=0.0)}, "top_p 0.0: 0 < top_p <= 1"),
+    ({"sampling": Sampling(temperature=1.0, top_p=float("nan"))}, "top_p nan: "),
+    ({"sampling": Sampling(temperature=1.0, seed=1.5)}, "seed 1.5: a whole number or None"),  # type: ignore[arg-type]
+)
+NO_PICTURES: tuple[tuple[Any, str], ...] = (
+    (np.zeros((0, 5, 3), np.uint8), "a picture is uint8 of shape (0, 5, 3): uint8 RGB of shape (height, width, 3)"),
+    (np.zeros((5, 5), np.uint8), "uint8 of shape (5, 5): "),
+    (np.zeros((5, 5, 4), np.uint8), "uint8 of shape (5, 5, 4): "),
+    (np.zeros((1, 5, 5, 3), np.uint8), "uint8 of shape (1, 5, 5, 3): "),
+    (np.zeros((5, 5, 3), np.float32), "float32 of shape (5, 5, 3): "),
+    ([[[0, 0, 0]]], "a picture is list: "),
+)
+
+
+async def test_what_no_model_can_take_is_refused_in_the_same_words(make: Make) -> None:
+    asked = [(replace(REQUEST, **change), says) for change, says in IMPOSSIBLE]
+    shown = [(ImagePart(image, 1), says) for image, says in NO_PICTURES]
+    shown.append((ImagePart(PICTURE, 0), "a picture's max_tiles is 0: "))
+    asked += [(replace(REQUEST, messages=(Message("user", (part,)),)), says) for part, says in shown]
+    async with make() as engine:
+        for request, says in asked:
+            with pytest.raises(UsageError, match=re.escape(says)):
+                await collected(engine, request)
+        assert (await collected(engine, REQUEST))[-1].finish
 
 
 async def test_what_it_encoded_can_be_asked_about(make: Make) -> None:

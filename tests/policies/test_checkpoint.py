@@ -3,6 +3,7 @@ import shutil
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,3 +190,63 @@ def test_a_real_layout_is_read_too(small_checkpoint: Path, tmp_path: Path) -> No
     copy = tmp_path / "copy"
     shutil.copytree(small_checkpoint, copy)
     assert checkpoint.check(copy).tokens_per_tile == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"downsample_ratio": None}, "downsample_ratio of None"),
+        ({"vision_feature_layer": -40}, "layer -40"),
+        ({"vision_feature_layer": "last"}, "layer 'last'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(folder: Path, settings: dict[str, Any], says: str) -> None:
+    change(folder, **settings)
+    with pytest.raises(CheckpointError, match=says) as error:
+        checkpoint.check(folder)
+    one_line(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("image_std", [0, 0, 0], "numbers above 0"), ("image_std", [1.0], "three numbers"),
+        ("image_mean", [1], "three numbers"), ("image_mean", ["a", "b", "c"], "three numbers"),
+    ],
+)  # fmt: skip
+def test_a_normalisation_that_is_none_is_named(folder: Path, key: str, value: object, says: str) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps({key: value}))
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.check(folder)
+
+
+@pytest.mark.parametrize(
+    ("mapped", "says"),
+    [
+        ([1], "no weight_map"), ({"a": 5}, "'5'"), ({"a": "../other/model.safetensors"}, "no safetensors file of its"),
+        ({"a": "weights.bin"}, "'weights.bin'"),
+    ],
+)  # fmt: skip
+def test_an_index_names_files_of_its_folder_alone(folder: Path, mapped: object, says: str) -> None:
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": mapped}))
+    with pytest.raises(CheckpointError, match=says):
+        checkpoint.check(folder)
+
+
+def test_weights_that_are_a_folder_or_whole_numbers_are_named(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.unlink()
+    header = json.dumps({"a": {"dtype": "I32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"0000")
+    with pytest.raises(CheckpointError, match="a is of I32 numbers"):
+        checkpoint.check(folder)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        checkpoint.check(folder)
+
+
+def test_pickled_weights_are_refused_with_the_way_to_write_them_anew(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=r"save_file\(torch\.load\('pytorch_model\.bin', weights_only=True\)"):
+        checkpoint.check(folder)

@@ -257,15 +257,17 @@ async def test_a_vision_process_of_another_checkpoint_is_refused_before_any_requ
     async with serving(other) as server:
         for local in (False, True):
             engine = TorchEngine(base, device="cpu", vision=server.address, local_vision=local)
-            with pytest.raises(ForeignVision, match=r"serves another checkpoint.*foveate vision hf"):
+            with pytest.raises(ForeignVision, match=f"serves another.* foveate vision {base} --bind {server.address}$"):
                 await engine.open()
             assert not engine.opened
 
 
 async def test_nobody_there_is_named_with_its_address_and_the_remedy(base: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(ModelUnavailable, match=rf"{NOBODY} cannot be reached.*foveate vision hf --bind {NOBODY}"):
+    with pytest.raises(ModelUnavailable, match=rf"{NOBODY} cannot be reached.*foveate vision {base} --bind {NOBODY}"):
         await TorchEngine(base, device="cpu", vision=NOBODY).open()
+    with pytest.raises(ModelUnavailable, match=rf"foveate vision tiny --bind {NOBODY}"):
+        await TorchEngine("tiny", device="cpu", vision=NOBODY).open()
     assert time.monotonic() - began < 5
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("foveate")]
 
@@ -562,8 +564,15 @@ async def test_a_picture_too_many_is_refused_at_once(base: Path) -> None:
     context.destroy(0)
 
 
-@pytest.mark.parametrize("error", [MemoryError("no room"), torch.OutOfMemoryError("no room")])
-async def test_a_picture_for_which_there_is_no_memory_is_refused_and_the_next_one_seen(
+@pytest.mark.parametrize(
+    "error",
+    [
+        kind("no room")
+        for kind in (MemoryError, torch.OutOfMemoryError, ValueError, TypeError, IndexError, KeyError, OSError)
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_picture_that_cannot_be_encoded_is_refused_and_the_next_one_seen(
     base: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(base) as server, TorchEngine(base, device="cpu", vision=server.address) as engine:
@@ -625,6 +634,13 @@ async def test_what_can_be_no_address_of_a_process_is_refused_when_it_is_asked(b
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(map(is_loopback, ("tcp://127.0.0.1:1", "tcp://127.9.0.1:1", "tcp://localhost:1", "tcp://[::1]:1")))
     assert not any(map(is_loopback, ("tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://example.org:1", "tcp://[::]:1")))
+
+
+def test_llamacpp_on_a_gpu_is_wrong_usage_as_fewer_bits_are() -> None:
+    for more in ({"device": "cuda:all"}, {"device": "cuda"}, {"bits": 4}):
+        with pytest.raises(UsageError, match="the engine llamacpp"):
+            engine_named("llamacpp", Wanted("x.gguf", **more))
+    engine_named("llamacpp", Wanted("x.gguf", device="cpu"))
 
 
 def test_other_engines_take_no_vision_process() -> None:

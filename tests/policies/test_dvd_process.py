@@ -95,8 +95,8 @@ async def test_a_policy_sees_through_it_until_a_signal_stops_it() -> None:
         assert decision.raw
         process.send_signal(signal.SIGINT)
         out, err = await asyncio.to_thread(process.communicate, timeout=30)
-        assert (process.returncode, out) == (0, "")
-        assert "Stopped." in err and "Traceback" not in err and "encrypted" not in err
+        assert (process.returncode, out) == (130, "")
+        assert "Interrupted." in err and "Traceback" not in err and "encrypted" not in err
 
 
 @pytest.mark.timeout(180)
@@ -105,8 +105,8 @@ def test_beyond_this_machine_it_listens_only_when_told_and_says_what_that_means(
         assert re.fullmatch(r"tcp://0\.0\.0\.0:\d+", address)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-        assert (process.returncode, out) == (0, "")
-        assert "nothing is encrypted" in err and "tunnel" in err and "Stopped." in err
+        assert (process.returncode, out) == (130, "")
+        assert "nothing is encrypted" in err and "tunnel" in err and "Interrupted." in err
     given = subprocess.run([COMMAND, "vision", "tiny", "--bind", "0.0.0.0"], capture_output=True, text=True, timeout=60)
     assert (given.returncode, given.stdout) == (2, "")
     assert "give tcp://HOST:PORT" in given.stderr

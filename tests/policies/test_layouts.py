@@ -1,6 +1,7 @@
 """InternVL's two layouts: every tensor and setting finds its place, in either direction."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from foveate.actions.errors import CheckpointError, UsageError  # noqa: E402
+from foveate.actions.errors import CheckpointError, ModelUnavailable, UsageError  # noqa: E402
+from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.engines.torch_loading import load_model  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.layouts import github_config, transformers_config  # noqa: E402
 from tests.checkpoints import build  # noqa: E402
+from tests.policies.asking import collected, request  # noqa: E402
 
 TEXTS: dict[str, dict[str, Any]] = {
     "qwen3": {},
@@ -196,3 +199,61 @@ def test_shards_that_transformers_wrote_are_loaded_and_converted_as_the_whole_is
     convert(parted, tmp_path / "github", "github")
     for folder in (parted, tmp_path / "github"):
         torch.testing.assert_close(logits(folder), logits(small), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("to", ["github", "transformers"])
+def test_a_tensor_that_lacks_or_has_another_shape_is_named_before_anything_is_written(
+    small: Path, tmp_path: Path, to: str
+) -> None:
+    given = tmp_path / "given"
+    if to == "github":
+        shutil.copytree(small, given)
+    else:
+        convert(small, given, "github")
+    tensors = load_file(given / "model.safetensors")
+    (name,) = [one for one in tensors if one.endswith("layers.1.mlp.up_proj.weight")]
+    for says, changed in (("lacks tensors", None), ("of another shape", torch.zeros(3, 3))):
+        other = {one: value for one, value in {**tensors, name: changed}.items() if value is not None}
+        save_file(other, given / "model.safetensors")
+        with pytest.raises(CheckpointError, match=rf"{says}.*layers\.1\.mlp\.up_proj\.weight"):
+            convert(given, tmp_path / "out", to)  # type: ignore[arg-type]
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"use_thumbnail": False}, "use_thumbnail is False"),
+        ({"dynamic_image_size": False}, "dynamic_image_size is False"),
+        ({"pad2square": True}, "pad2square is True"),
+        ({"min_dynamic_patch": 2}, "min_dynamic_patch is 2"),
+        ({"template": "Hermes-2"}, "'Hermes-2'"),
+        ({"template": "internvl3_5_gpt_oss"}, "serve it with vLLM"),
+        ({"flash_mode": "false"}, "flash_mode is 'false'"),
+    ],
+)
+def test_settings_under_which_internvl_sees_otherwise_are_refused(
+    small: Path, tmp_path: Path, settings: dict[str, Any], says: str
+) -> None:
+    convert(small, tmp_path / "given", "github")
+    config = json.loads((tmp_path / "given/config.json").read_text())
+    (tmp_path / "given/config.json").write_text(json.dumps({**config, **settings}))
+    with pytest.raises(CheckpointError, match=says):
+        check(tmp_path / "given")
+
+
+async def test_weights_and_settings_that_make_no_numbers_are_named(small: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small, broken)
+    tensors = load_file(broken / "model.safetensors")
+    (name,) = [one for one in tensors if one.endswith("layers.1.mlp.up_proj.weight")]
+    save_file({**tensors, name: tensors[name] * float("nan")}, broken / "model.safetensors")
+    async with TorchEngine(broken, device="cpu") as engine:
+        with pytest.raises(ModelUnavailable, match="computes what is no number"):
+            await collected(engine, request())
+    config = json.loads((broken / "config.json").read_text())
+    config["text_config"]["num_hidden_layers"] = 3
+    (broken / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=r"config\.json makes no model: .*layer") as error:
+        await TorchEngine(broken, device="cpu").open()
+    assert "\n" not in str(error.value)

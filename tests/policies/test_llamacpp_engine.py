@@ -439,8 +439,6 @@ def test_signals_stay_pythons(small_gguf: Path, number: str, ends: str) -> None:
         ({"grammar": "(a"}, "no regular expression: missing"),
         ({"flash": True}, "no router: take the torch engine"),
         ({"visual_tokens": 64}, "lower the number of tiles"),
-        ({"sampling": Sampling(temperature=-1.0)}, "temperature >= 0"),
-        ({"sampling": Sampling(temperature=1.0, top_p=0.0)}, "0 < top_p <= 1"),
         ({"tiles": 40, "picture": smooth(60, 1200, 1)}, r"takes 20 tiles, and mmproj\.gguf allows 12"),
         ({"picture": Encoded(None, 4)}, "takes pixels"),
     ],

@@ -69,10 +69,10 @@ class Server:
         self._http.server_close()
 
 
-def send(handler: Handler, body: str, status: int = 200) -> None:
+def send(handler: Handler, body: str, status: int = 200, kind: str = "application/json") -> None:
     data = body.encode()
     handler.send_response(status)
-    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Type", kind)
     handler.send_header("Content-Length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data)
@@ -86,7 +86,7 @@ def begin(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def piece(handler: Handler, text: str | None = None, *, finish: str | None = None, usage: Any = None) -> None:
+def piece(handler: Handler, text: str | None = None, *, finish: Any = None, usage: Any = None) -> None:
     delta = {"role": "assistant"} if text is None else {"content": text}
     choices = [] if usage else [{"index": 0, "delta": delta, "finish_reason": finish}]
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "big", "choices": choices}
@@ -94,7 +94,7 @@ def piece(handler: Handler, text: str | None = None, *, finish: str | None = Non
     handler.wfile.flush()
 
 
-def says(*texts: str, finish: str = "stop") -> Script:
+def says(*texts: str, finish: Any = "stop", usage: Any = None) -> Script:
     def script(handler: Handler) -> None:
         begin(handler)
         piece(handler)
@@ -102,7 +102,7 @@ def says(*texts: str, finish: str = "stop") -> Script:
             piece(handler, text)
         piece(handler, "", finish=finish)
         tokens = {"prompt_tokens": 300, "completion_tokens": len(texts), "total_tokens": 300 + len(texts)}
-        piece(handler, usage={**tokens, "prompt_tokens_details": {"cached_tokens": 40}})
+        piece(handler, usage=usage or {**tokens, "prompt_tokens_details": {"cached_tokens": 40}})
         handler.wfile.write(b"data: [DONE]\n\n")
 
     return script
@@ -297,8 +297,19 @@ def fails_within(handler: Handler) -> None:
     handler.wfile.write(b'data: {"error": {"message": "CUDA out of memory", "code": 500}}\n\n')
 
 
-def fails(body: str, status: int) -> Script:
-    return lambda handler: send(handler, body, status)
+def fails(body: str, status: int, kind: str = "application/json") -> Script:
+    return lambda handler: send(handler, body, status, kind)
+
+
+def sends(data: str) -> Script:
+    """Send one event in the middle of an answer."""
+
+    def script(handler: Handler) -> None:
+        begin(handler)
+        piece(handler, "x")
+        handler.wfile.write(f"data: {data}\n\n".encode())
+
+    return script
 
 
 @pytest.mark.parametrize(
@@ -313,8 +324,23 @@ def fails(body: str, status: int) -> Script:
         (fails("{}", 401), ModelUnavailable, "FOVEATE_API_KEY"),
         (fails("{}", 404), ModelUnavailable, "no such address or model"),
         (lambda handler: time.sleep(2), ModelTimeout, "has not answered in time"),
+        (sends('{"object": "error", "message": "out of pages"}'), ModelUnavailable, "out of pages"),
+        (sends('{"error": "CUDA out of memory"}'), ModelUnavailable, "CUDA out of memory"),
+        (sends('{"error": {"code": 507}}'), ModelUnavailable, "'code': 507"),
+        (sends('{"detail": "worker died"}'), ModelUnavailable, "worker died"),
+        (sends('{"choices": {"0": 1}}'), ModelUnavailable, "does not speak OpenAI's protocol"),
+        (sends("null"), ModelUnavailable, "does not speak OpenAI's protocol"),
+        (fails("<html>\n<h1>Sign in", 200, "text/html"), ModelUnavailable, "with text/html and .*: <html> <h1>Sign in"),
+        (fails('{"message": "busy"}', 200), ModelUnavailable, 'with application/json and .*"busy"'),
+        (says("x", finish="content_filter"), ModelUnavailable, "'content_filter': its own filter ended it"),
+        (says("x", finish="tool_calls"), ModelUnavailable, "'tool_calls': known are stop, length, abort"),
+        (says("x", finish=7), ModelUnavailable, "finish_reason 7: known are"),
     ],
-    ids=["breaks off", "babbles", "falls silent", "fails within", "500", "400", "401", "404", "says nothing"],
+    ids=[
+        "breaks off", "babbles", "falls silent", "fails within", "500", "400", "401", "404", "says nothing",
+        "error object", "error text", "error without message", "detail", "choices by name", "null", "page", "JSON",
+        "filter", "tools", "number",
+    ],
 )  # fmt: skip
 async def test_a_server_that_fails_is_one_clear_error(
     server: Server, script: Script, error: type[Exception], says_: str
@@ -324,6 +350,88 @@ async def test_a_server_that_fails_is_one_clear_error(
         await answer(server, first_s=1.0, next_s=0.5)
     assert server.url in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        ("lots", (0, 0, 2)),
+        ([1], (0, 0, 2)),
+        ({"prompt_tokens": "many", "completion_tokens": 7}, (0, 0, 7)),
+        ({"prompt_tokens": -300, "completion_tokens": -2}, (0, 0, 2)),
+        ({"prompt_tokens": 300, "completion_tokens": True, "prompt_tokens_details": "none"}, (300, 0, 2)),
+        ({"prompt_tokens": 300, "prompt_tokens_details": {"cached_tokens": "some"}}, (300, 0, 2)),
+    ],
+)
+async def test_counts_that_are_nonsense_are_as_if_none_came(
+    server: Server, usage: Any, counts: tuple[int, int, int]
+) -> None:
+    server.scripts = [says("a", "b", usage=usage)]
+    text, last = await answer(server)
+    assert (text, last.finish) == ("ab", "stop")
+    assert last.usage is not None
+    assert (last.usage.prompt, last.usage.cached, last.usage.output) == counts
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 2000], ids=["in pieces", "in characters"])
+async def test_a_server_that_never_stops_talking_is_cut_off(server: Server, text: str) -> None:
+    def endless(handler: Handler) -> None:
+        begin(handler)
+        for _ in range(200_000):
+            piece(handler, text)
+
+    server.scripts = [endless]
+    said, last = await answer(server, asked(max_new_tokens=16))
+    assert last.finish == "length"
+    assert 16 <= len(said) <= 16 * 256 + 2000
+    assert last.usage is not None and last.usage.output <= 16 * 16 + 1
+    assert server.closed.wait(5)
+
+
+async def test_a_token_may_come_in_several_pieces(server: Server) -> None:
+    server.scripts = [says(*"<action>wait()</action>")]
+    text, last = await answer(server, asked(max_new_tokens=8))
+    assert (text, last.finish) == ("<action>wait()</action>", "stop")
+
+
+@pytest.mark.parametrize("pause_s", [0.01, 0.0], ids=["slowly", "in a flood"])
+async def test_pieces_without_text_do_not_renew_the_time_for_ever(server: Server, pause_s: float) -> None:
+    def endless(handler: Handler) -> None:
+        begin(handler)
+        while True:
+            piece(handler, "")
+            time.sleep(pause_s)
+
+    server.scripts = [endless]
+    with pytest.raises(ModelTimeout, match=r"/v1 has not come to the end of its answer within 0\.5 s"):
+        await answer(server, whole_s=0.5)
+    assert server.closed.wait(5)
+
+
+async def test_an_answer_that_does_not_even_begin_has_no_more_time_than_a_whole_one(server: Server) -> None:
+    server.scripts = [lambda handler: time.sleep(2)]
+    with pytest.raises(ModelTimeout, match=r"within 0\.3 s"):
+        await answer(server, whole_s=0.3)
+
+
+@pytest.mark.parametrize(
+    ("data", "says_"),
+    [
+        ([1, 2], "it lists 1 as a model, without a name"),
+        ([{"id": None, "object": "model"}], r"it lists .*id=None.* as a model, without a name"),
+        ([{"id": ""}], "without a name"),
+        ([["big"]], "without a name"),
+        (5, "does not speak OpenAI's protocol"),
+        (None, "serves no model"),
+    ],
+)
+async def test_a_list_of_models_that_is_nonsense_is_one_clear_error(server: Server, data: Any, says_: str) -> None:
+    server.models["data"] = data
+    opened = engine(server)
+    with pytest.raises(ModelUnavailable, match=says_) as raised:
+        await opened.open()
+    assert server.url in str(raised.value) and "\n" not in str(raised.value)
+    assert not opened.opened
 
 
 async def test_a_failure_is_tried_again_but_not_for_ever(server: Server) -> None:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from foveate.actions.errors import CheckpointError, EnvClosed, ModelUnavailable
+from foveate.actions.errors import CheckpointError, EnvClosed, ModelUnavailable, UsageError
 from foveate.policies.base import Sampling
 from foveate.policies.engines.base import Delta, ImagePart, Message, Request, TextPart
 from foveate.policies.engines.torch import TorchEngine
@@ -201,8 +202,25 @@ async def test_the_least_top_p_is_greedy(engine: TorchEngine) -> None:
 
 @pytest.mark.parametrize("sampling", [Sampling(temperature=-1.0), Sampling(temperature=1.0, top_p=0.0)])
 async def test_impossible_sampling_is_refused(engine: TorchEngine, sampling: Sampling) -> None:
-    with pytest.raises(ModelUnavailable, match="top_p"):
+    with pytest.raises(UsageError, match="the sampling has"):
         await collected(engine, request(sampling=sampling))
+
+
+async def test_pictures_that_are_none_are_not_encoded_and_not_scored(engine: TorchEngine) -> None:
+    flat = ImagePart(PICTURE[..., 0], 6)
+    with pytest.raises(UsageError, match=r"uint8 of shape \(90, 150\)"):
+        await engine.encode([flat])
+    with pytest.raises(UsageError, match=r"uint8 of shape \(90, 150\)"):
+        await engine.score(Request((Message("user", (flat,)),)), ["a"])
+
+
+async def test_too_many_tiles_are_refused_before_any_is_cut(engine: TorchEngine) -> None:
+    many = ImagePart(np.zeros((2160, 3840, 3), np.uint8), 12)
+    asked = Request((Message("user", (many,) * 1000),))
+    began = time.monotonic()
+    with pytest.raises(ModelUnavailable, match=r"of them visual\), but the model's context"):
+        await collected(engine, asked)
+    assert time.monotonic() - began < 5  # each takes tens of milliseconds to cut
 
 
 async def test_a_prefill_goes_on_where_the_answer_would_have_been(engine: TorchEngine) -> None:
