@@ -6,17 +6,12 @@ stream here and ends the request by closing it: LMDeploy drops stop texts of sev
 """
 
 import asyncio
-import base64
-import io
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-
-from PIL import Image as Pillow
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from foveate.actions.errors import MissingDependency, ModelTimeout, ModelUnavailable, UsageError
 from foveate.envs.base import Resource
@@ -28,23 +23,15 @@ from foveate.policies.engines.base import (
     Engine,
     FinishReason,
     ImagePart,
-    Message,
     Request,
-    TextPart,
     check_request,
 )
-from foveate.policies.engines.gbnf import gbnf
+from foveate.policies.engines.openai_request import DIALECTS, Dialect, body_of
 from foveate.policies.engines.streaming import StopText
 from foveate.policies.internvl.tiling import visual_tokens
 
 if TYPE_CHECKING:
     import openai
-
-Dialect: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp", "other"]
-"""Whose server it is."""
-
-TILE: Final = 448
-"""Side of a tile of every InternVL3.5, pixels."""
 
 _FINISHES: Final[Mapping[str, FinishReason]] = MappingProxyType(
     {"stop": "stop", "length": "length", "abort": "aborted"}
@@ -55,34 +42,6 @@ _PIECES_A_TOKEN: Final = 16
 
 _LONGEST_TOKEN: Final = 256
 """Most characters a token that an answer may have on average; only long runs of blanks or dashes come near."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """What a dialect has words for.
-
-    Attributes:
-        tiles: Where the tile budget goes: with the picture, with the request, or nowhere.
-        grammar: Whether an answer can be kept to a regular expression.
-        prefill: Whether the beginning of an answer can be given.
-        embeds: Whether pictures can come encoded.
-    """
-
-    tiles: Literal["picture", "request", "nowhere"] = "nowhere"
-    grammar: bool = False
-    prefill: bool = False
-    embeds: bool = False
-
-
-_DIALECTS: Final[Mapping[Dialect, _Ways]] = MappingProxyType(
-    {
-        "lmdeploy": _Ways("picture", grammar=True),
-        "vllm": _Ways("request", grammar=True, prefill=True, embeds=True),
-        "sglang": _Ways("picture", grammar=True, prefill=True),
-        "llamacpp": _Ways(grammar=True, prefill=True),
-        "other": _Ways(),
-    }
-)
 
 
 class OpenAIEngine(Resource, Engine):
@@ -180,7 +139,7 @@ class OpenAIEngine(Resource, Engine):
         owner = dict(listed)[self.served].lower().replace(".", "").replace("-", "")
         known: dict[str, Dialect] = {"lmdeploy": "lmdeploy", "vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
         self.dialect = known.get(owner, "other") if self._asked == "auto" else self._asked
-        self.capabilities = frozenset({"grammar"}) if _DIALECTS[self.dialect].grammar else frozenset()
+        self.capabilities = frozenset({"grammar"}) if DIALECTS[self.dialect].grammar else frozenset()
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream closes the connection, which aborts it at the server.
@@ -250,76 +209,7 @@ class OpenAIEngine(Resource, Engine):
         Raises:
             ModelUnavailable: If it has no word for something.
         """
-        ways = _DIALECTS[self.dialect]
-        self._refuse(request, ways)
-        sampling = request.sampling
-        extra: dict[str, Any] = {}
-        messages = [self._message(message, ways) for message in request.messages]
-        if request.prefill:
-            messages.append({"role": "assistant", "content": request.prefill})
-            if self.dialect != "llamacpp":  # whose server goes on with a last assistant's message by itself
-                extra |= {"continue_final_message": True, "add_generation_prompt": False}
-        if request.grammar is not None:
-            extra |= self._grammar(request.grammar)
-        budgets = _budgets(request)
-        if ways.tiles == "request" and budgets - {1}:
-            extra["mm_processor_kwargs"] = {"max_dynamic_patch": max(budgets)}
-        body: dict[str, Any] = {
-            "model": self.served,
-            "messages": messages,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "temperature": sampling.temperature,
-            "max_tokens": request.max_new_tokens,
-        }
-        if sampling.temperature > 0:
-            body["top_p"] = sampling.top_p
-            if sampling.seed is not None:
-                body["seed"] = sampling.seed % 2**31
-        return {**body, "extra_body": extra} if extra else body
-
-    def _grammar(self, pattern: str) -> dict[str, Any]:
-        match self.dialect:
-            case "lmdeploy":
-                return {"response_format": {"type": "regex_schema", "regex_schema": pattern}}
-            case "vllm":
-                return {"structured_outputs": {"regex": pattern}}
-            case "llamacpp":
-                return {"grammar": gbnf(pattern)}
-            case _:
-                return {"regex": pattern}
-
-    def _refuse(self, request: Request, ways: _Ways) -> None:
-        where = f"{self.url} ({self.dialect})"
-        if request.grammar is not None and not ways.grammar:
-            raise ModelUnavailable(f"{where} cannot keep to a regular expression: leave the grammar out")
-        if request.prefill and not ways.prefill:
-            raise ModelUnavailable(
-                f"{where} cannot be given the beginning of an answer ({request.prefill!r}): take vLLM, SGLang or "
-                "llama.cpp, or a profile without one"
-            )
-        if request.flash is not None or request.visual_tokens is not None:
-            raise ModelUnavailable(
-                f"{where} takes no flash and no budget of visual tokens with a request: set it where the server is "
-                "started, or lower the number of tiles"
-            )
-        encoded = [isinstance(part.image, Encoded) for part in request.pictures]
-        if any(encoded) and not (ways.embeds and all(encoded)):
-            raise ModelUnavailable(
-                f"{where} takes pixels, not what another engine encoded"
-                + (": encode all pictures of a request, or none" if ways.embeds else "")
-            )
-        budgets = _budgets(request)
-        if ways.tiles == "request" and len(budgets - {1}) > 1:
-            raise ModelUnavailable(
-                f"{where} takes one tile budget for all pictures of a request, not {sorted(budgets)}"
-            )
-
-    def _message(self, message: Message, ways: _Ways) -> dict[str, Any]:
-        if all(isinstance(part, TextPart) for part in message.parts):
-            text = "".join(part.text for part in message.parts if isinstance(part, TextPart))
-            return {"role": message.role, "content": text}
-        return {"role": message.role, "content": [_part(part, ways) for part in message.parts]}
+        return body_of(request, self.dialect, served=self.served, where=self.url)
 
     def _refuse_error(self, chunk: Any) -> None:
         """Raise what a server says in a chunk without choices, where it is no count of tokens."""
@@ -422,29 +312,6 @@ def _excerpt(said: object) -> str:
 def _beyond(pieces: int, length: int, most: int) -> bool:
     """Say whether an answer is longer than so many tokens can be, in whatever pieces they come."""
     return pieces > most * _PIECES_A_TOKEN or length > most * _LONGEST_TOKEN
-
-
-def _budgets(request: Request) -> set[int]:
-    """Give the tile budgets of a request's pictures."""
-    return {part.max_tiles for part in request.pictures if not isinstance(part.image, Encoded)}
-
-
-def _part(part: TextPart | ImagePart, ways: _Ways) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part.image, Encoded):
-        from foveate.policies.engines.torch_vision import embeds_of
-
-        return {"type": "image_embeds", "image_embeds": embeds_of(part.image)}
-    picture = Pillow.fromarray(part.image)
-    if part.max_tiles == 1:
-        picture = picture.resize((TILE, TILE), Pillow.Resampling.BICUBIC)
-    packed = io.BytesIO()
-    picture.save(packed, "PNG", compress_level=1)
-    url: dict[str, Any] = {"url": f"data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}"}
-    if ways.tiles == "picture":
-        url["max_dynamic_patch"] = part.max_tiles
-    return {"type": "image_url", "image_url": url}
 
 
 def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float]) -> Usage:
