@@ -43,11 +43,12 @@ def signing(kit: Kit) -> Made:
     start = {"user": user, "password": secret, "stay": False}
     stays = task == "stay"
     given = {**start, "stay": stays}
-    typed: list[Want] = [Holds("user", fields[0], user), Holds("password", fields[1], secret)]
+    clauses, named = _clauses(kit, fields, (user, secret))
+    called = fields if named else ("first field", "second field")
+    typed: list[Want] = [Holds("user", called[0], user), Holds("password", called[1], secret)]
     if stay:
         typed.append(Ticked("stay", stay, stays))
     entered: Want = Until(says("entered", given), [*typed, Clicked("enter", f"Click {enter}")])
-    clauses = _clauses(kit, fields, (user, secret))
     goal: dict[str, object] = {"entered": given, "inside": given}
     wants: list[Want] = [entered]
     if task == "stay":
@@ -96,17 +97,21 @@ def _secret(kit: Kit) -> str:
     )
 
 
-def _clauses(kit: Kit, fields: tuple[str, str], values: tuple[str, str]) -> list[str]:
+def _clauses(kit: Kit, fields: tuple[str, str], values: tuple[str, str]) -> tuple[list[str], bool]:
+    """Say what is to be typed; and whether the fields are named, or known by their order alone."""
     if kit.chance(0.4):
-        return [saying.fill_in(kit, fields[0], values[0]), saying.fill_in(kit, fields[1], values[1])]
+        return [saying.fill_in(kit, fields[0], values[0]), saying.fill_in(kit, fields[1], values[1])], True
     said = kit.said(fields[0]), kit.said(fields[1])
+    if kit.chance(0.4):
+        return [kit.one((
+            f"sign in with {said[0]} {values[0]} and {said[1]} {values[1]}", f"log in: {said[0]} is {values[0]}, {said[1]} is {values[1]}",
+            f"use {values[0]} as {said[0]} and {values[1]} as {said[1]}",
+        ))], True  # fmt: skip
     way = kit.one(("enter", "open the page", "get in", "go in", "let me in"))
     return [kit.one((
-        f"sign in with {said[0]} {values[0]} and {said[1]} {values[1]}", f"log in: {said[0]} is {values[0]}, {said[1]} is {values[1]}",
-        f"use {values[0]} as {said[0]} and {values[1]} as {said[1]}",
-        f"{way} as {values[0]}, the password is {values[1]}", f"{way} as {values[0]} with {said[1]} {values[1]}",
+        f"{way} as {values[0]}, the password is {values[1]}", f"{way} as {values[0]} with {values[1]}",
         f"{way}: {values[0]}, {values[1]}", f"{way} as {values[0]} by the password {values[1]}",
-    ))]  # fmt: skip
+    ))], False  # fmt: skip
 
 
 def _body(kit: Kit, fields: tuple[str, str], names: tuple[str, str, str, str], *, peeks: bool) -> str:
