@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -17,11 +18,11 @@ from typing import IO, Any, Final
 
 from foveate.actions.errors import ModelTimeout, ModelUnavailable, UsageError
 
-_LOOK_S: Final = 0.05
 _ASK_S: Final = 0.25
-_ORPHAN_S = 10.0
+_ORPHAN_S: Final = 10.0
 _ANSWER_S: Final = 2.0
 _KEPT: Final = 40
+_MANY: Final = 4096
 _REMEDIES: Final[tuple[tuple[str, str], ...]] = (
     ("out of memory", "spread it over more GPUs (--tp N), or make less room (--context N)"),
     ("contains custom code|requires you to execute", "say --trust-remote-code, if you trust the model's code"),
@@ -43,32 +44,48 @@ class Interruptions:
 
     def __init__(self) -> None:
         self.count = 0
+        self._pipe: tuple[int, int] | None = None
 
     @contextmanager
     def caught(self) -> Iterator[None]:
         """Take SIGINT, SIGTERM and SIGHUP for as long as the block lasts, but not those that are ignored (nohup)."""
         asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         numbers = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
+        self._pipe = os.pipe()
         before = {number: signal.signal(number, self._one_more) for number in numbers}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            pipe, self._pipe = self._pipe, None
+            for end in pipe:
+                os.close(end)
 
     def _one_more(self, *_: object) -> None:
         self.count += 1
+        if self._pipe is not None:
+            os.write(self._pipe[1], b".")  # a lock might be held by whom the signal interrupted
+
+    def wait(self, other: int, limit_s: float | None = None) -> None:
+        """Wait for a signal, until a file descriptor can be read, or for a time."""
+        own = [] if self._pipe is None else [self._pipe[0]]
+        ready, _, _ = select.select([other, *own], [], [], limit_s)
+        if own and own[0] in ready:
+            os.read(own[0], _MANY)
 
 
 _GUARD: Final = """
-import os, signal, sys, time
+import os, select, signal, sys
+group = int(sys.argv[1])
+leader = os.pidfd_open(group)
 if not sys.stdin.buffer.read(1):
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(int(sys.argv[1]), number)
-        except OSError:
-            break
-        time.sleep(float(sys.argv[2]))
+    try:
+        os.killpg(group, signal.SIGTERM)
+        select.select([leader], [], [], float(sys.argv[2]))
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
 """
 """Ends a group of processes where whoever started them is gone without a word: killed, that is."""
 
@@ -87,6 +104,7 @@ class ServerProcess:
         self._command = list(command)
         self._log_path = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._end = -1
         self._guard: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._last: deque[str] = deque(maxlen=_KEPT)
@@ -96,8 +114,12 @@ class ServerProcess:
 
         Raises:
             UsageError: If the log cannot be written.
-            ModelUnavailable: If it cannot be started.
+            ModelUnavailable: If it cannot be started, or the system is none that can watch it (Linux can).
         """
+        if not hasattr(os, "pidfd_open"):
+            raise ModelUnavailable(
+                f"{self.title} cannot be watched on {sys.platform}: start it there by hand (--dry-run)"
+            )
         try:
             log: IO[bytes] | None = None if self._log_path is None else self._log_path.open("ab")
         except OSError as exc:
@@ -111,6 +133,11 @@ class ServerProcess:
             if log is not None:
                 log.close()
             raise ModelUnavailable(f"{self.title} cannot be started: {self._command[0]}: {exc.strerror}") from exc
+        try:
+            self._end = os.pidfd_open(self._process.pid)
+        except OSError as exc:
+            self._reap()
+            raise ModelUnavailable(f"{self.title} cannot be watched: {exc.strerror}") from exc
         with suppress(OSError):  # a machine without room for one more process serves without it
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-c", _GUARD, str(self._process.pid), str(_ORPHAN_S)], stdin=subprocess.PIPE,
@@ -144,9 +171,7 @@ class ServerProcess:
     @property
     def ended(self) -> bool:
         """Whether its first process is over; its group's id stays its own until ``stop``."""
-        if self._process is None or self._process.returncode is not None:
-            return True
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return self._end < 0 or bool(select.select([self._end], [], [], 0)[0])
 
     def wait_until_well(self, host: str, port: int, timeout_s: float, interruptions: Interruptions) -> bool:
         """Wait until it answers its health check; false where a signal came first.
@@ -156,19 +181,17 @@ class ServerProcess:
             ModelTimeout: If it takes too long.
         """
         over = time.monotonic() + timeout_s
-        asked = 0.0
         while not interruptions.count:
             if self.ended:
                 raise self.failure("before it was ready")
-            if time.monotonic() >= over:
+            left = over - time.monotonic()
+            if left <= 0:
                 raise ModelTimeout(
                     f"{self.title} was not ready within {timeout_s:g} s: {self._words()}; give it longer (--timeout-s)"
                 )
-            if time.monotonic() - asked >= _ASK_S:
-                if healthy(host, port, min(_ANSWER_S, max(0.1, over - time.monotonic()))) and not self.ended:
-                    return True
-                asked = time.monotonic()
-            time.sleep(_LOOK_S)
+            if healthy(host, port, min(_ANSWER_S, max(0.1, left))) and not self.ended:
+                return True
+            interruptions.wait(self._end, min(_ASK_S, left))
         return False
 
     def wait(self, interruptions: Interruptions) -> None:
@@ -180,7 +203,7 @@ class ServerProcess:
         while not interruptions.count:
             if self.ended:
                 raise self.failure("while it served")
-            time.sleep(_LOOK_S)
+            interruptions.wait(self._end)
 
     def failure(self, when: str) -> ModelUnavailable:
         """Say that it ended, with its last words and what to do."""
@@ -202,8 +225,8 @@ class ServerProcess:
             return
         seen, over = interruptions.count, time.monotonic() + grace_s
         self._signal(signal.SIGTERM)
-        while not self.ended and time.monotonic() < over and interruptions.count == seen:
-            time.sleep(_LOOK_S)
+        while not self.ended and interruptions.count == seen and (left := over - time.monotonic()) > 0:
+            interruptions.wait(self._end, left)
         self._reap()
 
     def _reap(self) -> int:
@@ -214,6 +237,9 @@ class ServerProcess:
         if process.returncode is None:
             self._signal(signal.SIGKILL)
             process.wait()
+            if self._end >= 0:
+                os.close(self._end)
+            self._end = -1
         guard, self._guard = self._guard, None
         if guard is not None:
             with suppress(OSError):
