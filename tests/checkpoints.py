@@ -119,6 +119,44 @@ def deep_full_checkpoint(full_tile_checkpoint: Path, tmp_path_factory: pytest.Te
     return deepened(full_tile_checkpoint, tmp_path_factory.mktemp("deep") / "full")
 
 
+def with_router(source: Path, folder: Path, *, seed: int = 5) -> Path:
+    """Write a small checkpoint in GitHub's layout, with a random router (Flash) beside its tensors."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from safetensors.torch import load_file, save_file
+
+    from foveate.policies.internvl.converting import convert
+    from foveate.policies.internvl.vir import Router
+
+    convert(source, folder, "github")
+    torch.manual_seed(seed)
+    router = Router(32, 32)
+    with torch.no_grad():
+        for parameter in router.parameters():
+            parameter.normal_(0.0, 0.3)
+    tensors = load_file(folder / "model.safetensors") | router.state_dict()
+    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors")
+    return change(folder, flash_mode=True, flash_relative_threshold=0.3, flash_absolute_threshold=0.0)
+
+
+def change(folder: Path, **settings: Any) -> Path:
+    """Change settings in a checkpoint's configuration."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **settings}))
+    return folder
+
+
+@pytest.fixture(scope="session", name="base")
+def base_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint without a router, tiles of 112 pixels, 16 tokens each."""
+    return build(tmp_path_factory.mktemp("base") / "hf", image_size=112)
+
+
+@pytest.fixture(scope="session", name="flash")
+def flash_checkpoint(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in GitHub's layout, with a router."""
+    return with_router(base, tmp_path_factory.mktemp("flash") / "small-Flash")
+
+
 def _exported(source: Path, target: Path) -> Path:
     for needed in ("gguf", "xllamacpp"):
         pytest.importorskip(needed, reason=f"{needed} is not installed")

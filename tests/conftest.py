@@ -6,8 +6,10 @@ import signal
 import pytest
 
 from tests.checkpoints import (  # noqa: F401 - fixtures that every folder may use
+    base_checkpoint,
     deep_checkpoint,
     deep_full_checkpoint,
+    flash_checkpoint,
     full_gguf,
     full_tile_checkpoint,
     small_checkpoint,

@@ -1,6 +1,5 @@
 """Flash in the torch engine: which tiles are compressed, and that nothing else of an answer changes."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,38 +23,10 @@ from foveate.policies.engines.base import Delta, ImagePart, Message, Request, Te
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.engines.torch_vision import shortened  # noqa: E402
 from foveate.policies.internvl import InternVLPolicy  # noqa: E402
-from foveate.policies.internvl.converting import convert  # noqa: E402
-from foveate.policies.internvl.vir import Router, shuffled  # noqa: E402
-from tests.checkpoints import build  # noqa: E402
+from foveate.policies.internvl.vir import shuffled  # noqa: E402
+from tests.checkpoints import change  # noqa: E402
 
 THRESHOLDS = {"flash_relative_threshold": 0.3, "flash_absolute_threshold": 0.0}
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small checkpoint without a router, tiles of 112 pixels, 16 tokens each."""
-    return build(tmp_path_factory.mktemp("base") / "hf", image_size=112)
-
-
-@pytest.fixture(scope="module")
-def flash(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a router."""
-    folder = tmp_path_factory.mktemp("flash") / "small-Flash"
-    convert(base, folder, "github")
-    torch.manual_seed(5)
-    router = Router(32, 32)
-    with torch.no_grad():
-        for parameter in router.parameters():
-            parameter.normal_(0.0, 0.3)
-    tensors = load_file(folder / "model.safetensors") | router.state_dict()
-    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / "model.safetensors")
-    change(folder, flash_mode=True, **THRESHOLDS)
-    return folder
-
-
-def change(folder: Path, **settings: Any) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, **settings}))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

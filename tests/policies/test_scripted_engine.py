@@ -55,3 +55,16 @@ def test_an_engine_can_be_had_by_its_name() -> None:
     for name in ("openai", "openai:", "openai:localhost:80"):
         with pytest.raises(UsageError, match="needs its server's address"):
             engine_named(name, Wanted("tiny"))
+
+
+def test_llamacpp_on_a_gpu_is_wrong_usage_as_fewer_bits_are() -> None:
+    for more in ({"device": "cuda:all"}, {"device": "cuda"}, {"bits": 4}):
+        with pytest.raises(UsageError, match="the engine llamacpp"):
+            engine_named("llamacpp", Wanted("x.gguf", **more))
+    engine_named("llamacpp", Wanted("x.gguf", device="cpu"))
+
+
+def test_other_engines_take_no_vision_process() -> None:
+    with pytest.raises(UsageError, match="the engine llamacpp sees for itself"):
+        engine_named("llamacpp", Wanted("x.gguf", vision="tcp://127.0.0.1:1"))
+    assert isinstance(engine_named("torch", Wanted("tiny", vision="tcp://127.0.0.1:1")), TorchEngine)
