@@ -206,7 +206,7 @@ class TorchEngine(Resource, Engine):
         """Have the pictures of a request encoded by the vision process, where there is one."""
         if self._client is None:
             return request
-        model.vision.refuse(request)
+        model.refuse(request)
         seen = iter(await self._seen_parts(request.pictures, model))
         messages = tuple(
             Message(message.role, tuple(next(seen) if isinstance(part, ImagePart) else part for part in message.parts))

@@ -148,21 +148,41 @@ class TorchModel:
         for message in request.messages:
             self._add(prompt, message)
         prompt.ids += [self.ids["<|im_start|>"], *self._tokenise("assistant\n" + request.prefill)]
-        flash = self.checkpoint.thresholds is not None and request.flash is not False
-        self._fits(prompt, saved=prompt.visual - prompt.visual // KEPT_SHARE if flash else 0)
+        self._fits(len(prompt.ids), prompt.visual, saved=self._saved_at_most(prompt.visual, request))
         start = time.perf_counter()
         prompt.pictures += map(self._picture, request.pictures)  # seconds where there are many: behind the refusal
         prompt.tile_ms = (time.perf_counter() - start) * 1000
         return prompt
 
-    def _fits(self, prompt: _Prompt, *, saved: int = 0) -> None:
-        """Refuse a prompt that exceeds the context, also where a router should save as much as it can."""
-        limit, needed = self.checkpoint.context, len(prompt.ids) - saved
-        if needed >= limit:
-            least, visual = "at least " if saved else "", prompt.visual - saved
+    def refuse(self, request: Request) -> None:
+        """Refuse what the checkpoint cannot do, and pictures that cannot fit, before one of them is encoded.
+
+        Raises:
+            ModelUnavailable: Names the remedy.
+        """
+        self.vision.refuse(request)
+        visual = sum(map(self._tokens, request.pictures))
+        saved = self._saved_at_most(visual, request)
+        if request.visual_tokens is not None and visual - saved > request.visual_tokens:
             raise ModelUnavailable(
-                f"the prompt takes {least}{needed} tokens ({visual} of them visual), but the model's context is "
-                f"{limit}: lower the number of tiles or shorten the history"
+                f"{visual // self.checkpoint.tokens_per_tile} tiles take at least {visual - saved} visual tokens, and "
+                f"{request.visual_tokens} are allowed: lower the number of tiles"
+            )
+        self._fits(visual, visual, saved=saved, least=True)
+
+    def _saved_at_most(self, visual: int, request: Request) -> int:
+        """Give how many of a request's visual tokens the router saves where it finds every tile simple."""
+        flash = self.checkpoint.thresholds is not None and request.flash is not False
+        return visual - visual // KEPT_SHARE if flash else 0
+
+    def _fits(self, tokens: int, visual: int, *, saved: int = 0, least: bool = False) -> None:
+        """Refuse a prompt that exceeds the context, also where a router should save as much as it can."""
+        limit = self.checkpoint.context
+        if tokens - saved >= limit:
+            about = "at least " if saved or least else ""
+            raise ModelUnavailable(
+                f"the prompt takes {about}{tokens - saved} tokens ({visual - saved} of them visual), but the model's "
+                f"context is {limit}: lower the number of tiles or shorten the history"
             )
 
     def _add(self, prompt: _Prompt, message: Message) -> None:
@@ -220,7 +240,7 @@ class TorchModel:
             prompt.ids = shortened(prompt.ids, self.ids["<IMG_CONTEXT>"], per_tile, compressed)
             prompt.saved = before - len(prompt.ids)
             prompt.visual -= prompt.saved
-        self._fits(prompt)
+        self._fits(len(prompt.ids), prompt.visual)
         ids = torch.tensor([prompt.ids], device=self.device)
         embeds = self.model.get_input_embeddings()(ids).to(self.device)  # of several GPUs it may be on another
         if found:
@@ -254,7 +274,7 @@ class TorchModel:
             draw: Draws tokens in place of the request's sampling: benchmarks put words into the model's mouth.
         """
         with torch.inference_mode(), enough_memory(self.device):
-            self.vision.refuse(request)
+            self.refuse(request)
             prompt = self.prompt(request)
             state = self._prefill(prompt, request)
             start = time.perf_counter()
@@ -323,7 +343,7 @@ class TorchModel:
     def score(self, request: Request, choices: Sequence[str]) -> tuple[float, ...]:
         """Give the log-probability that the answer begins with each choice."""
         with torch.inference_mode(), enough_memory(self.device):
-            self.vision.refuse(request)
+            self.refuse(request)
             prompt = self.prompt(request)
             state = self._prefill(prompt, request)
             first = torch.log_softmax(state.logits.float(), -1)

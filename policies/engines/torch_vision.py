@@ -94,10 +94,8 @@ class Vision:
     def choose(self, pictures: Sequence[TileFeatures], request: Request) -> list[bool]:
         """Say of each tile of a request, in order, whether it is compressed.
 
-        The request's tiles are judged together, and by themselves: what else is asked at the time plays no part.
-
-        Raises:
-            ModelUnavailable: If a budget of visual tokens cannot be kept.
+        The request's tiles are judged together, and by themselves: what else is asked at the time plays no part. A
+        budget of visual tokens that is less than a quarter of them is not kept.
         """
         sure = [picture.certainty for picture in pictures if picture.certainty is not None]
         thresholds = self._checkpoint.thresholds
@@ -105,12 +103,6 @@ class Vision:
             return [False] * sum(len(picture.values) for picture in pictures)
         certainty, per_tile = torch.cat(sure), self._checkpoint.tokens_per_tile
         if request.visual_tokens is not None:
-            least = len(certainty) * (per_tile // KEPT_SHARE)
-            if least > request.visual_tokens:
-                raise ModelUnavailable(
-                    f"{len(certainty)} tiles take at least {least} visual tokens, and {request.visual_tokens} are "
-                    "allowed: lower the number of tiles"
-                )
             return [bool(one) for one in within(certainty, per_tile, request.visual_tokens).tolist()]
         if request.flash is None and not self._checkpoint.flash:
             return [False] * len(certainty)

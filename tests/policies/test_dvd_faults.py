@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 
 from foveate.actions.errors import ModelTimeout, ModelUnavailable  # noqa: E402
-from foveate.policies.engines.base import ImagePart  # noqa: E402
+from foveate.policies.engines.base import ImagePart, Message, Request  # noqa: E402
 from foveate.policies.engines.dvd_client import VisionClient  # noqa: E402
 from foveate.policies.engines.dvd_wire import (  # noqa: E402
     HEADER_BYTES,
@@ -31,6 +31,7 @@ from foveate.policies.engines.dvd_wire import (  # noqa: E402
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from tests.checkpoints import build  # noqa: E402
+from tests.policies.asking import collected  # noqa: E402
 from tests.policies.dvd import (  # noqa: E402
     NOBODY,
     PART,
@@ -216,6 +217,26 @@ async def test_features_that_find_no_room_are_an_error_of_the_models(
         monkeypatch.setattr(torch, "frombuffer", full)
         with pytest.raises(ModelUnavailable, match="cpu has not enough memory: CUDA out of memory"):
             await client.encode([PART])
+
+
+@pytest.mark.parametrize(
+    ("pictures", "wishes", "says"),
+    [
+        (80, {}, r"at least 2240 tokens \(2240 of them visual\).* context is 2048"),
+        (20, {"flash": False}, r"at least 2240 tokens \(2240 of them visual\).* context is 2048"),
+        (1, {"visual_tokens": 27}, "7 tiles take at least 28 visual tokens, and 27 are allowed"),
+    ],
+)
+async def test_pictures_that_cannot_fit_are_refused_before_they_are_sent(
+    flash: Path, monkeypatch: pytest.MonkeyPatch, pictures: int, wishes: dict[str, Any], says: str
+) -> None:
+    async def sent(*_: Any) -> Any:
+        raise AssertionError("a picture was sent")
+
+    async with serving(flash) as server, TorchEngine(flash, device="cpu", vision=server.address) as engine:
+        monkeypatch.setattr(VisionClient, "encode", sent)
+        with pytest.raises(ModelUnavailable, match=says):
+            await collected(engine, Request((Message("user", (PART,) * pictures),), **wishes))
 
 
 async def test_a_caller_who_gives_up_leaves_the_next_one_alone(base: Path) -> None:
