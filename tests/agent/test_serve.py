@@ -1,4 +1,4 @@
-"""``foveate serve``: which server, which command line, and that what was started is watched and stopped whole."""
+"""``foveate serve``: what it started is watched, and stopped whole."""
 
 import asyncio
 import json
@@ -10,8 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,10 @@ import pytest
 from foveate.actions.errors import UsageError
 from foveate.agent import serving as serving_command
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, healthy, near
-from foveate.policies.engines.llamacpp_files import find, read
-from foveate.policies.engines.servable import Servable, refuse_untrusted, servable
-from foveate.policies.engines.serving import (
-    Order,
-    ServerName,
-    check_order,
-    choose,
-    command_of,
-    program,
-    refusal,
-    unheeded,
-)
-from foveate.policies.internvl.catalogue import SIZES
+from tests.commands import COMMAND, running, served
 from tests.policies.asking import collected, request, text_of
-from tests.policies.served import COMMAND, served
 
 HUB = "OpenGVLab/InternVL3_5"
-GPT_OSS = f"{HUB}-GPT-OSS-20B-A4B-Preview"
 
 FAKE = """#!{python}
 import http.server, json, os, pathlib, signal, subprocess, sys, threading, time
@@ -101,19 +86,6 @@ def machine(tmp_path: Path) -> Callable[..., dict[str, str]]:
     return made
 
 
-@contextmanager
-def serving(environment: dict[str, str], *words: str) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        [COMMAND, "serve", *words], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
 def done(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [COMMAND, "serve", *words], env=environment, text=True, capture_output=True, timeout=60, check=False
@@ -125,109 +97,7 @@ def notes(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
-# Which server and which command line ---------------------------------------------------------------------------------
-
-
-def order(model: str, **more: Any) -> Order:
-    return Order(servable(model), port=8000, **more)
-
-
-def test_flash_is_served_by_lmdeploys_pytorch_engine_with_the_word_said() -> None:
-    said = " ".join(command_of("lmdeploy", order(f"{HUB}-8B-Flash@v1"), program="lmdeploy"))
-    assert said == (
-        f"lmdeploy serve api_server {HUB}-8B-Flash --server-name 127.0.0.1 --server-port 8000 "
-        f"--model-name {HUB}-8B-Flash --tp 1 --session-len 12288 --backend pytorch --hf-overrides.flash_mode true "
-        "--max-prefill-token-num 12288 --revision v1 --trust-remote-code"
-    )
-    off = command_of("lmdeploy", order(f"{HUB}-8B-Flash", flash=False), program="lmdeploy")
-    assert off[off.index("--hf-overrides.flash_mode") + 1] == "false"
-    assert "pytorch" in off and "--enable-prefix-caching" not in off
-
-
-def test_others_are_served_by_turbomind_with_a_prefix_cache_on_as_many_gpus_as_their_makers_take() -> None:
-    said = " ".join(command_of("lmdeploy", order(f"{HUB}-38B-HF", max_tiles=6), program="lmdeploy"))
-    assert said.endswith("--tp 2 --session-len 10240 --backend turbomind --enable-prefix-caching")
-    assert "--trust-remote-code" not in said
-    assert "--tp 8 " in " ".join(command_of("lmdeploy", order(f"{HUB}-241B-A28B"), program="lmdeploy"))
-    asked = order(f"{HUB}-241B-A28B", tp=4, context=4096)
-    assert "--tp 4 --session-len 4096" in " ".join(command_of("lmdeploy", asked, program="lmdeploy"))
-
-
-def test_vllm_and_sglang_are_told_in_their_own_words() -> None:
-    assert " ".join(command_of("vllm", order(GPT_OSS), program="vllm")) == (
-        f"vllm serve {GPT_OSS} --host 127.0.0.1 --port 8000 --served-model-name {GPT_OSS} --tensor-parallel-size 1 "
-        '--max-model-len 12288 --mm-processor-kwargs {"max_dynamic_patch": 12} --trust-remote-code'
-    )
-    assert " ".join(command_of("sglang", order(f"{HUB}-8B-HF", host="0.0.0.0"), program="sglang")) == (
-        f"sglang serve --model-path {HUB}-8B-HF --host 0.0.0.0 --port 8000 --served-model-name {HUB}-8B-HF --tp 1 "
-        "--context-length 12288"
-    )
-
-
-def test_llamacpps_own_binary_is_told_of_both_files(small_gguf: Path) -> None:
-    command = command_of("llamacpp", order(str(small_gguf)), program=["llama-server"])
-    assert command[:5] == ["llama-server", "--model", str(small_gguf / "model.gguf"), "--mmproj",
-                           str(small_gguf / "mmproj.gguf")]  # fmt: skip
-    assert command[-6] == "--jinja" and command[-3:] == ["--no-prefill-assistant", "--reasoning-format", "none"]
-
-
-@pytest.mark.parametrize(
-    ("model", "server", "more", "says"),
-    [
-        (f"{HUB}-8B-Flash", "vllm", {}, "vLLM has no router, .*LMDeploy alone serves Flash"),
-        (f"{HUB}-8B-Flash", "sglang", {}, "SGLang has no router"),
-        (f"{HUB}-8B", "lmdeploy", {"flash": True}, "it has no router. Take one whose name ends in -Flash"),
-        (f"{HUB}-8B", "vllm", {"flash": True}, "it has no router. Take one whose name ends in -Flash"),
-        (GPT_OSS, "lmdeploy", {}, "LMDeploy has no InternVL with GPT-OSS: .* with vLLM"),
-        (GPT_OSS, "sglang", {}, "SGLang was never seen to serve .*with vLLM"),
-        (f"{HUB}-8B", "llamacpp", {}, "llama.cpp serves GGUF, .* is none: foveate convert"),
-        ("tiny", None, {}, "the bundled model 'tiny' is served from GGUF: foveate convert tiny"),
-    ],
-)
-def test_what_a_server_cannot_serve_is_refused_by_name(
-    model: str, server: ServerName | None, more: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(UsageError, match=says):
-        choose(order(model, **more), server)
-
-
-def test_tiles_that_the_context_cannot_hold_are_refused_with_both_remedies(small_gguf: Path) -> None:
-    for name in ("lmdeploy", "vllm", "sglang"):
-        with pytest.raises(UsageError, match=r"41 tiles is 10496 tokens.* 2000: say --context 19456, or --max-tiles 4"):
-            check_order(name, order(f"{HUB}-8B", max_tiles=40, context=2000))
-        check_order(name, order(f"{HUB}-8B", max_tiles=40))
-    with pytest.raises(UsageError, match=r"1 tiles is 256 tokens.*: say --context 9216$"):
-        check_order("vllm", order(f"{HUB}-8B", max_tiles=1, context=256))
-    files = read(*find(small_gguf))
-    each, most = files.tokens_per_tile, files.context
-    with pytest.raises(
-        UsageError, match=rf"41 tiles is {41 * each} tokens.* 600: say --context {most}, or --max-tiles"
-    ):
-        check_order("llamacpp", order(str(small_gguf), max_tiles=40, context=600))
-    check_order("llamacpp", order(str(small_gguf), max_tiles=40))
-    large = Servable("a folder", SIZES["8B"], "transformers", context=2048)
-    with pytest.raises(UsageError, match=r"13 tiles is 3328 tokens.* 2048: say --max-tiles 5$"):
-        check_order("vllm", Order(large))
-
-
-def test_a_model_is_parted_only_among_gpus_that_its_heads_can_be_parted_among() -> None:
-    with pytest.raises(UsageError, match=r"--tp 3: the 64 heads of .*38B \(8 of keys and values\).*: say --tp 2"):
-        check_order("vllm", order(f"{HUB}-38B", tp=3))
-    with pytest.raises(UsageError, match=r"--tp 5: the 40 heads .*: say --tp 4"):
-        check_order("vllm", order(f"{HUB}-14B", tp=5))
-    for size in SIZES.values():
-        check_order("vllm", order(size.id))
-    with pytest.raises(UsageError, match=r"--tp 2: llama\.cpp spreads no model"):
-        check_order("llamacpp", order("model.gguf", tp=2))
-    check_order("llamacpp", order("model.gguf", tp=1))
-
-
-def test_a_server_that_cannot_be_told_a_tile_budget_is_named() -> None:
-    assert unheeded("lmdeploy", order(f"{HUB}-8B")) == unheeded("vllm", order(f"{HUB}-8B", max_tiles=6)) == ""
-    assert "LMDeploy takes a tile budget with each picture" in unheeded("lmdeploy", order(f"{HUB}-8B", max_tiles=6))
-    for name in ("lmdeploy", "vllm"):
-        assert "is told no tile budget for this model" in unheeded(name, order(f"{HUB}-8B-HF", max_tiles=6))
-    assert "llama.cpp is told no tile budget" in unheeded("llamacpp", order("model.gguf", max_tiles=6))
+# What is only printed ------------------------------------------------------------------------------------------------
 
 
 def test_what_is_refused_ends_a_dry_run_too(machine: Callable[..., dict[str, str]]) -> None:
@@ -236,29 +106,6 @@ def test_what_is_refused_ends_a_dry_run_too(machine: Callable[..., dict[str, str
     assert (ended.returncode, ended.stdout) == (2, "") and "--max-tiles 4" in ended.stderr
     ended = done(machine(programs=("lmdeploy",)), *words)
     assert ended.returncode == 0 and "takes a tile budget with each picture" in ended.stderr
-
-
-def test_the_best_server_that_can_serve_a_model_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "model.gguf").touch()
-    assert servable(tmp_path).gguf and choose(order(str(tmp_path)), None) == "llamacpp"
-    assert refusal("lmdeploy", order(str(tmp_path))).startswith("LMDeploy does not serve the GGUF")
-    assert choose(order(GPT_OSS), None) == "vllm"
-    assert choose(order(f"{HUB}-8B-Flash"), None) == "lmdeploy"
-
-
-def test_code_of_a_repository_is_trusted_by_the_user_or_not_run() -> None:
-    with pytest.raises(UsageError, match=rf"which vLLM runs; say --trust-remote-code .*\({HUB}-8B-HF\)"):
-        refuse_untrusted(servable(f"{HUB}-8B"), "vLLM", trusted=False, how="--trust-remote-code")
-    with pytest.raises(UsageError) as raised:
-        refuse_untrusted(servable(f"{HUB}-8B-Flash"), "LMDeploy", trusted=False, how="--trust-remote-code")
-    assert "-HF" not in str(raised.value), "of Flash there is none in the other layout"
-    refuse_untrusted(servable(f"{HUB}-8B-HF"), "vLLM", trusted=False, how="")
-    refuse_untrusted(Servable("x.gguf"), "vLLM", trusted=False, how="")
-
-
-def test_models_of_modelscope_are_to_be_downloaded_first() -> None:
-    with pytest.raises(UsageError, match=f"modelscope download --model {HUB}-8B --revision v1 --local_dir DIR"):
-        command_of("lmdeploy", order(f"modelscope:{HUB}-8B@v1"), program="lmdeploy")
 
 
 def test_a_dry_run_prints_the_command_and_ends(machine: Callable[..., dict[str, str]]) -> None:
@@ -275,15 +122,6 @@ def test_a_dry_run_names_llamacpps_own_binary_where_there_is_none(
     assert serving_command.serve(str(small_gguf), dry_run=True).text.startswith("llama-server --model ")
 
 
-def test_python_files_of_the_folder_it_is_started_in_are_not_run(tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
-    (tmp_path / "argparse.py").write_text("raise SystemExit('this was run')\n")
-    found = program("llamacpp")
-    assert found is not None
-    ended = subprocess.run([*found, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
 # What is started -----------------------------------------------------------------------------------------------------
 
 
@@ -293,29 +131,28 @@ def test_the_address_alone_is_printed_when_it_is_well_and_a_signal_stops_the_who
 ) -> None:
     environment = machine("serves", programs=("lmdeploy",))
     words = ["--json"] if number is signal.SIGTERM else []
-    with serving(environment, f"{HUB}-8B-Flash", "--trust-remote-code", *words) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
+    with running("serve", f"{HUB}-8B-Flash", "--trust-remote-code", *words, environment=environment) as command:
+        line = command.line()
         url = json.loads(line)["url"] if words else line
         port = int(url.rpartition(":")[2])
         assert url == f"http://127.0.0.1:{port}" and healthy("127.0.0.1", port, 2)
         seen = notes(tmp_path)
         assert seen["argv"][1:3] == ["serve", "api_server"] and str(port) in seen["argv"]
-        assert os.getpgid(seen["pid"]) == os.getpgid(seen["child"]) != os.getpgid(process.pid)
-        process.send_signal(number)
-        rest, log = process.communicate(timeout=20)
-    assert (process.returncode, rest) == (130, "")
+        assert os.getpgid(seen["pid"]) == os.getpgid(seen["child"]) != os.getpgid(command.process.pid)
+        rest, log = command.end(number)
+    assert (command.process.returncode, rest) == (130, "")
     assert "loading the model" in log and "Interrupted." in log
     assert not alive(seen["pid"]) and not alive(seen["child"])
 
 
 def test_a_killed_command_leaves_no_server_behind(machine: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    with serving(machine("serves", programs=("lmdeploy",)), f"{HUB}-8B-Flash", "--trust-remote-code") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("http://")
+    with running(
+        "serve", f"{HUB}-8B-Flash", "--trust-remote-code", environment=machine("serves", programs=("lmdeploy",))
+    ) as command:
+        assert command.line().startswith("http://")
         seen = notes(tmp_path)
-        process.kill()
-        process.wait()
+        command.process.kill()
+        command.process.wait()
         over = time.monotonic() + 10
         while (alive(seen["pid"]) or alive(seen["child"])) and time.monotonic() < over:
             time.sleep(0.05)
@@ -345,9 +182,9 @@ def test_one_that_hangs_is_stopped_after_its_time(machine: Callable[..., dict[st
 
 
 def test_one_that_dies_later_is_told_of(machine: Callable[..., dict[str, str]], tmp_path: Path) -> None:
-    with serving(machine("falls"), f"{HUB}-8B-HF", "--engine", "vllm") as process:
-        rest, log = process.communicate(timeout=30)
-    assert process.returncode == 3 and rest.startswith("http://127.0.0.1:")
+    with running("serve", f"{HUB}-8B-HF", "--engine", "vllm", environment=machine("falls")) as command:
+        rest, log = command.end()
+    assert command.process.returncode == 3 and rest.startswith("http://127.0.0.1:")
     assert "vLLM ended while it served (signal SIGKILL)" in log
     assert not alive(notes(tmp_path)["child"])
 
@@ -355,16 +192,15 @@ def test_one_that_dies_later_is_told_of(machine: Callable[..., dict[str, str]], 
 def test_a_second_signal_does_not_wait_for_one_that_is_deaf(
     machine: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    with serving(machine("deaf"), f"{HUB}-8B-HF", "--engine", "vllm") as process:
-        assert process.stdout is not None and process.stdout.readline()
-        process.send_signal(signal.SIGTERM)
+    with running("serve", f"{HUB}-8B-HF", "--engine", "vllm", environment=machine("deaf")) as command:
+        command.line()
+        command.process.send_signal(signal.SIGTERM)
         time.sleep(1.0)
-        assert process.poll() is None and alive(notes(tmp_path)["pid"])
+        assert command.process.poll() is None and alive(notes(tmp_path)["pid"])
         begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
+        command.end(signal.SIGTERM)
         assert time.monotonic() - begun < 5
-    assert process.returncode == 130
+    assert command.process.returncode == 130
     assert not alive(notes(tmp_path)["pid"]) and not alive(notes(tmp_path)["child"])
 
 
@@ -446,11 +282,11 @@ def test_a_port_that_is_taken_and_a_host_of_another_machine_are_refused() -> Non
 def test_a_server_listens_beyond_this_machine_only_where_the_user_says_so(
     machine: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
-    with serving(machine("serves"), f"{HUB}-8B-HF", "--engine", "vllm", "--host", "0.0.0.0") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("http://127.0.0.1:")
-        process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=20)
+    with running(
+        "serve", f"{HUB}-8B-HF", "--engine", "vllm", "--host", "0.0.0.0", environment=machine("serves")
+    ) as command:
+        assert command.line().startswith("http://127.0.0.1:")
+        _, log = command.end(signal.SIGTERM)
     assert "0.0.0.0 is reached from other machines" in log
     argv = notes(tmp_path)["argv"]
     assert argv[argv.index("--host") + 1] == "0.0.0.0"
@@ -469,7 +305,7 @@ async def test_gguf_is_really_served_and_answers_as_the_engine_in_process(full_g
     asked = request("Add milk", most=12, grammar="[a-z ]{12,20}", prefill="I ")
     async with LlamaCppEngine(full_gguf) as engine:
         wanted = await collected(engine, asked)
-    async with served(full_gguf / "model.gguf") as url:
+    with served("serve", full_gguf / "model.gguf") as url:
         async with OpenAIEngine(url) as client:
             assert (client.dialect, client.served) == ("llamacpp", "model")
             deltas = await collected(client, asked)

@@ -2,12 +2,8 @@
 
 import asyncio
 import re
-import shlex
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from foveate.policies.base import Sampling
 from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
 from foveate.policies.internvl.conversations import answered, pictures
+from tests.commands import served
 from tests.policies.asking import collected
 
 
@@ -94,24 +91,10 @@ def openai_torch(torch_address: str) -> Make:
     return Make(lambda: OpenAIEngine(torch_address), 256)
 
 
-@contextmanager
-def command(*words: str) -> Iterator[str]:
-    """Run a command of foveate's that serves; gives the address that it prints."""
-    program = str(Path(sys.executable).with_name("foveate"))
-    with subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        try:
-            address = server.stdout.readline().strip()
-            assert "://" in address, f"foveate {shlex.join(words)} printed no address: run it to see why"
-            yield address
-        finally:
-            server.terminate()
-
-
 @pytest.fixture(scope="module")
 def vision_address() -> Iterator[str]:
     pytest.importorskip("zmq", reason="pyzmq is not installed")
-    with command("vision", "tiny", "--bind", "tcp://127.0.0.1:0") as address:
+    with served("vision", "tiny", "--bind", "tcp://127.0.0.1:0") as address:
         yield address
 
 
@@ -127,7 +110,7 @@ def torch_vision(vision_address: str) -> Make:
 
 @pytest.fixture(scope="module")
 def llamacpp_address(full_gguf: Path) -> Iterator[str]:
-    with command("serve", str(full_gguf)) as address:
+    with served("serve", full_gguf) as address:
         yield address
 
 

@@ -5,10 +5,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -26,28 +24,16 @@ from foveate.policies.engines.base import ImagePart, Message, Request, TextPart 
 from foveate.policies.engines.dvd_wire import RemoteVision  # noqa: E402
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.internvl import InternVLPolicy  # noqa: E402
+from tests.commands import COMMAND, Running, running  # noqa: E402
 
-COMMAND = str(Path(sys.executable).with_name("foveate"))
 PICTURE = np.random.default_rng(3).integers(0, 256, (90, 150, 3), dtype=np.uint8)
 REQUEST = Request((Message("user", (ImagePart(PICTURE, 6), TextPart("Click"))),), max_new_tokens=6)
 
 
-@contextmanager
-def started(model: Path | str, *flags: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """Give a vision process and its address."""
-    process = subprocess.Popen(
-        [COMMAND, "vision", str(model), "--device", "cpu", *flags],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None and process.stderr is not None
-        address = process.stdout.readline().strip()
-        assert address, process.stderr.read()
-        yield process, address
-    finally:
-        process.kill()
-        process.communicate(timeout=20)
+def vision(model: Path | str, *flags: str) -> AbstractContextManager[Running]:
+    """Run a vision process."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return running("vision", model, "--device", "cpu", *flags, environment=environment)
 
 
 async def tokens(engine: TorchEngine) -> list[int]:
@@ -56,7 +42,8 @@ async def tokens(engine: TorchEngine) -> list[int]:
 
 @pytest.mark.timeout(180)
 async def test_a_process_that_freezes_dies_and_comes_back_is_each_time_told(small_checkpoint: Path) -> None:
-    with started(small_checkpoint, "--bind", "tcp://127.0.0.1:0") as (process, address):
+    with vision(small_checkpoint, "--bind", "tcp://127.0.0.1:0") as command:
+        process, address = command.process, command.line()
         patient, hasty = RemoteVision(address, wait_s=60.0), RemoteVision(address, wait_s=0.3)
         async with TorchEngine(small_checkpoint, device="cpu") as local:
             wanted = await tokens(local)
@@ -79,33 +66,32 @@ async def test_a_process_that_freezes_dies_and_comes_back_is_each_time_told(smal
             with pytest.raises(ModelUnavailable, match=f"{address} cannot be reached, or died"):
                 await asking
             assert time.monotonic() - began < 10
-            with started(small_checkpoint, "--bind", address) as (_, again):
-                assert again == address
+            with vision(small_checkpoint, "--bind", address) as another:
+                assert another.line() == address
                 assert await tokens(engine) == wanted
 
 
 @pytest.mark.timeout(180)
 async def test_a_policy_sees_through_it_until_a_signal_stops_it() -> None:
-    with started("tiny", "--bind", "tcp://127.0.0.1:0", "--dtype", "float32") as (process, address):
+    with vision("tiny", "--bind", "tcp://127.0.0.1:0", "--dtype", "float32") as command:
+        address = command.line()
         image = np.zeros((448, 448, 3), np.uint8)
         seen = ScreenObservation(image=image, frame=Frame(448, 448), captured_at_s=0.0)
         async with InternVLPolicy("tiny", device="cpu", vision=address) as policy:
             await policy.reset("Click Save")
             decision = await policy.act(seen, ())
         assert decision.raw
-        process.send_signal(signal.SIGINT)
-        out, err = await asyncio.to_thread(process.communicate, timeout=30)
-        assert (process.returncode, out) == (130, "")
+        out, err = command.end(signal.SIGINT)
+        assert (command.process.returncode, out) == (130, "")
         assert "Interrupted." in err and "Traceback" not in err and "encrypted" not in err
 
 
 @pytest.mark.timeout(180)
 def test_beyond_this_machine_it_listens_only_when_told_and_says_what_that_means() -> None:
-    with started("tiny", "--bind", "tcp://0.0.0.0:0") as (process, address):
-        assert re.fullmatch(r"tcp://0\.0\.0\.0:\d+", address)
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
-        assert (process.returncode, out) == (130, "")
+    with vision("tiny", "--bind", "tcp://0.0.0.0:0") as command:
+        assert re.fullmatch(r"tcp://0\.0\.0\.0:\d+", command.line())
+        out, err = command.end(signal.SIGTERM)
+        assert (command.process.returncode, out) == (130, "")
         assert "nothing is encrypted" in err and "tunnel" in err and "Interrupted." in err
     given = subprocess.run([COMMAND, "vision", "tiny", "--bind", "0.0.0.0"], capture_output=True, text=True, timeout=60)
     assert (given.returncode, given.stdout) == (2, "")
