@@ -7,10 +7,8 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from rich.table import Table
 from foveate.actions.errors import FoveateError
 from foveate.actions.geometry import Point
 from foveate.actions.schema import Click
+from foveate.agent.interrupts import ended_by
 from foveate.agent.live import shown
 from foveate.envs.base import Image, Observation
 
@@ -83,7 +82,7 @@ async def examine(
         CancelledError: If SIGTERM came meanwhile: what was begun is closed first.
     """
     checks = [_python(), *_extras(), _disk(Path.cwd()), _fonts()]
-    with _ended_by_signal():
+    with ended_by(signal.SIGTERM):
         checks += await _bounded("browser", lambda: _browser(browser))
         checks += await _bounded("remote code", lambda: _code(model, engine, trust_remote_code))
         checks += await _bounded("model", lambda: _model(model, engine, device, flash, trust_remote_code))
@@ -104,30 +103,6 @@ def show(checks: Iterable[Check], console: Console) -> None:
     for check in listed:
         if not check.passed:
             console.print(f"{check.name}: {check.remedy}", markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Have the first SIGTERM cancel the task, and more of them nothing.
-
-    ``timeout`` sends two. Raised as KeyboardInterrupt, the second would come in the middle of the closing.
-    """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    if task is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end() -> None:
-        if not task.cancelling():
-            task.cancel()
-
-    before = signal.getsignal(signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, before)
 
 
 async def _bounded(name: str, work: Callable[[], Awaitable[tuple[Check, ...]]]) -> tuple[Check, ...]:

@@ -30,7 +30,7 @@ from foveate.agent.evaluation_worker import ORACLE, Deciding, policy_of, work
 from foveate.agent.training.layouts import write_page
 from foveate.agent.training.programs.making import program_task
 from foveate.agent.training.words import Split
-from foveate.policies.engines.names import LLAMACPP, SERVER
+from foveate.policies.engines.names import LLAMACPP, SERVER, check_engine
 
 _SAY_EVERY_S = 5.0
 
@@ -120,6 +120,7 @@ def evaluate(plan: Plan, say: Say | None = None) -> dict[str, Any]:
     """
     say = say or (lambda line: None)
     begun_s = time.monotonic()
+    check_engine(plan.deciding.engine)  # before a model is looked for, or a journal begun
     listed = plan.items()
     every = [item for items in listed.values() for item in items]
     head = head_of(plan.deciding)

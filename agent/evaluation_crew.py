@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from foveate.actions import errors
 from foveate.actions.errors import FoveateError, PolicyError
-from foveate.agent.interrupts import ignoring_interrupts
+from foveate.agent.interrupts import ended_by, ignoring_interrupts
 
 _END_S = 20.0
 _KNOWN = {
@@ -133,10 +133,8 @@ def _be(said: Connection, job: Job, share: tuple[Any, ...], threads: int) -> Non
 
 
 async def _ended_by_signal(work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await work
+    with ended_by(signal.SIGTERM):
+        await work
 
 
 def _end_with_the_keeper() -> None:

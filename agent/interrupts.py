@@ -1,5 +1,6 @@
-"""Processes that leave Ctrl-C to the one that started them."""
+"""Signals that ask for an end: left to the process that started this one, or taken once, in an event loop."""
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,3 +18,29 @@ def ignoring_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ended_by(*numbers: signal.Signals) -> Iterator[None]:
+    """Have the first of some signals cancel the current task, and more of them nothing; for the main thread's loop.
+
+    ``timeout`` sends two. Raised as KeyboardInterrupt, the second would come in the middle of the closing.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end() -> None:
+        if not task.cancelling():
+            task.cancel()
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from foveate.policies.internvl.catalogue import SIZES, STAGES, Number, Size, size_of
+from foveate.policies.internvl.catalogue import SIZES, STAGES, Number, Size, name_of, size_of
 from foveate.policies.internvl.described import described
 
 NUMBERS: tuple[Number, ...] = ("bf16", "fp8", "int4")
@@ -146,7 +146,7 @@ def rows(models: Sequence[str], machine: Machine, *, tiles: int) -> list[Row]:
 
 
 def _row(size: Size, model: str, machine: Machine, tiles: int) -> Row:
-    flash = size.flash and (model.rstrip("/").partition("@")[0].endswith("-Flash") or model == size.own)
+    flash = size.flash and (name_of(model).endswith("-Flash") or model == size.own)
     memory = {number: size.memory(number, tiles=tiles, flash=flash) for number in NUMBERS}
     parameters = size.parameters + (size.router if flash else 0)
     engines = ("torch", "lmdeploy", "openai (LMDeploy)") if flash else engines_of(size)

@@ -51,14 +51,16 @@ class Interruptions:
         """Take SIGINT, SIGTERM and SIGHUP for as long as the block lasts, but not those that are ignored (nohup)."""
         asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         numbers = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]
-        self._pipe = os.pipe()
-        before = {number: signal.signal(number, self._one_more) for number in numbers}
+        self._pipe = pipe = os.pipe()
+        before: dict[signal.Signals, Any] = {}
         try:
+            for number in numbers:
+                before[number] = signal.signal(number, self._one_more)
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            pipe, self._pipe = self._pipe, None
+            self._pipe = None
             for end in pipe:
                 os.close(end)
 
@@ -78,7 +80,10 @@ class Interruptions:
 _GUARD: Final = """
 import os, select, signal, sys
 group = int(sys.argv[1])
-leader = os.pidfd_open(group)
+try:
+    leader = os.pidfd_open(group)
+except OSError:
+    sys.exit()
 if not sys.stdin.buffer.read(1):
     try:
         os.killpg(group, signal.SIGTERM)
@@ -137,6 +142,9 @@ class ServerProcess:
             self._end = os.pidfd_open(self._process.pid)
         except OSError as exc:
             self._reap()
+            for stream in (self._process.stdout, log):
+                if stream is not None:
+                    stream.close()
             raise ModelUnavailable(f"{self.title} cannot be watched: {exc.strerror}") from exc
         with suppress(OSError):  # a machine without room for one more process serves without it
             self._guard = subprocess.Popen(
@@ -236,17 +244,18 @@ class ServerProcess:
             return 0
         if process.returncode is None:
             self._signal(signal.SIGKILL)
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):  # one that hangs in a driver: its end is the system's
+                process.wait(_ORPHAN_S)
             if self._end >= 0:
                 os.close(self._end)
             self._end = -1
         guard, self._guard = self._guard, None
         if guard is not None:
-            with suppress(OSError):
-                guard.communicate(b".")
+            with suppress(OSError, subprocess.TimeoutExpired):
+                guard.communicate(b".", timeout=_ANSWER_S)
         if self._reader is not None:
             self._reader.join(timeout=_ANSWER_S)
-        return process.returncode
+        return -signal.SIGKILL if process.returncode is None else process.returncode
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:

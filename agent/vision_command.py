@@ -2,17 +2,19 @@
 
 import asyncio
 import signal
-import sys
+from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from foveate.actions.errors import MissingDependency
+from foveate.agent.ending import SUCCESS, Ending, announce
+from foveate.agent.interrupts import ended_by
 from foveate.agent.options import DeviceOption, place_of, say
 from foveate.policies.engines.dvd_wire import check_address, is_loopback
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from foveate.policies.internvl.checkpoint import find
 
 
 class DtypeName(StrEnum):
@@ -38,41 +40,25 @@ def vision_(
     queue: Annotated[int, typer.Option(min=1, max=1024, help="Pictures that may wait; more are refused.")] = 8,
 ) -> NoReturn:
     """Encode pictures for other processes, without the language model; prints its address and runs until a signal."""
-    asyncio.run(_serving(model, bind, place_of(device), dtype.value, queue))
+    check_address(bind)  # before torch takes its seconds
+    place = find(model)  # outside the loop, so that Ctrl-C ends a download
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_serving(place, bind, place_of(device), dtype.value, queue))
     raise KeyboardInterrupt  # as all that is stopped by a signal
 
 
-async def _serving(model: str, bind: str, device: str, dtype: str, queue: int) -> None:
-    check_address(bind)  # before torch takes its seconds
+async def _serving(model: Path, bind: str, device: str, dtype: str, queue: int) -> None:
     try:
         from foveate.policies.engines.dvd_server import VisionServer
     except ImportError as exc:
         raise MissingDependency("foveate vision", f"pip install 'foveate[torch,dvd]' ({exc})") from exc
 
-    loop, current = asyncio.get_running_loop(), asyncio.current_task()
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True
-        if current is not None:
-            current.cancel()
-
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop)
-    try:
+    with ended_by(signal.SIGINT, signal.SIGTERM):
         async with VisionServer(model, bind=bind, device=device, dtype=dtype, queue=queue) as server:
             if not is_loopback(server.address):
                 say(
                     f"warning: whoever reaches {server.address} is served, and nothing is encrypted: let only a tunnel "
                     "(ssh -L, WireGuard) reach it"
                 )
-            sys.stdout.write(f"{server.address}\n")
-            sys.stdout.flush()
+            announce(Ending(SUCCESS, text=server.address))
             await server.serve()
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)

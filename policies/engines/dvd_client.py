@@ -152,6 +152,7 @@ class VisionClient(Resource):
     async def _open(self) -> None:
         self._fingerprint = await asyncio.to_thread(fingerprint, self._checkpoint)
         self._context = zmq.asyncio.Context()
+        self._places = asyncio.Semaphore(self.remote.ahead)
 
     async def _close(self) -> None:
         context, self._context = self._context, None
@@ -159,13 +160,18 @@ class VisionClient(Resource):
         for wait in self._waits:
             if not wait.expired():  # one that is over by itself at this moment cannot be moved
                 wait.reschedule(now)
-        for _ in range(self.remote.ahead):  # until nobody waits for an answer any more
-            await self._places.acquire()
-        self._places = asyncio.Semaphore(self.remote.ahead)
-        while self._idle:
-            self._idle.pop().close()
-        if context is not None:
-            context.destroy(0)
+        taken = 0
+        try:
+            while taken < self.remote.ahead:  # until nobody waits for an answer any more
+                await self._places.acquire()
+                taken += 1
+        finally:
+            while self._idle:
+                self._idle.pop().close()
+            if context is not None:
+                context.destroy(0)
+            for _ in range(taken):  # whoever still waits for a place is told that it was closed
+                self._places.release()
 
     async def greet(self) -> None:
         """Check who is there.

@@ -102,29 +102,36 @@ class LMDeployEngine(Resource, Engine):
         self._own = OwnLoop("foveate-lmdeploy")
         self._own.start()
         try:
-            await self._own.do(self._load())
+            self._engine, self.subject, made = await self._own.do(self._load())
         except BaseException:
             await self._close()
             raise
-        if self.settings is not None and self.settings.flash:
+        self.settings = made
+        if made.flash:
             self.capabilities |= {"flash"}
 
     async def _close(self) -> None:
         loop, self._own = self._own, None
+        engine, self._engine, self.subject, self.settings = self._engine, None, None, None
+        self.capabilities -= {"flash"}
         if loop is not None:
             try:
-                if self._engine is not None:
-                    await loop.do(self._unload())
+                if engine is not None:
+                    await loop.do(_unload(engine))
             finally:
                 await asyncio.to_thread(loop.stop)
-        self._engine, self.subject, self.settings = None, None, None
-        self.capabilities -= {"flash"}
 
-    async def _load(self) -> None:
+    async def _load(self) -> tuple[Any, Servable, Settings]:
         """Begin LMDeploy's engine; runs in the engine's own loop, which waits meanwhile."""
-        self._build(asyncio.get_running_loop())
+        engine, subject, made = self._built(asyncio.get_running_loop())
+        try:
+            await asyncio.sleep(0)  # whoever gave up while it was being loaded is heard here
+        except asyncio.CancelledError:
+            await _unload(engine)
+            raise
+        return engine, subject, made
 
-    def _build(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _built(self, loop: asyncio.AbstractEventLoop) -> tuple[Any, Servable, Settings]:
         cards = _cards()
         subject = servable(self._model)
         refuse_untrusted(subject, "LMDeploy", trusted=self._trusted, how="trust_remote_code=True (--trust-remote-code)")
@@ -132,7 +139,7 @@ class LMDeployEngine(Resource, Engine):
         tp = self._tp if self._tp is not None else min(subject.gpus, most_cards(cards))
         if tp > cards:
             raise ModelUnavailable(f"{self.name} is to be spread over {tp} GPUs, and there are {cards}: lower tp")
-        with _mapped(self.name):
+        with _loading(self.name):
             from lmdeploy.archs import autoget_backend
             from lmdeploy.messages import PytorchEngineConfig, TurbomindEngineConfig
             from lmdeploy.serve.core import VLAsyncEngine
@@ -147,16 +154,11 @@ class LMDeployEngine(Resource, Engine):
                 backend = self._backend or autoget_backend(path, trust_remote_code=self._trusted)
             made = settings(subject, backend, flash=flash, tp=tp, context=self._context, batch=self._batch)
             kind = PytorchEngineConfig if backend == "pytorch" else TurbomindEngineConfig
-            self._engine = VLAsyncEngine(
+            engine = VLAsyncEngine(
                 path, backend=backend, backend_config=kind(**made.config), trust_remote_code=self._trusted
             )
-            self._engine.start_loop(loop, use_async_api=True)
-        self.subject, self.settings = subject, made
-
-    async def _unload(self) -> None:
-        with _mapped(self.name):
-            self._engine.close()
-        self._engine = None
+            engine.start_loop(loop, use_async_api=True)
+        return engine, subject, made
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream aborts it in LMDeploy before it returns.
@@ -196,7 +198,7 @@ class LMDeployEngine(Resource, Engine):
         asked = content(request, subject)
         session = engine.session_mgr.get()
         try:
-            with _mapped(self.name, request, subject):
+            with _asking(request, subject):
                 config = GenerationConfig(**generation(request))
                 ready = await engine.preprocess(asked, session, gen_config=config, do_preprocess=False)
                 async with aclosing(engine.generate(ready)) as said:  # closed early, it cancels the request
@@ -245,9 +247,17 @@ def _quieten() -> None:
             handler.setStream(sys.stderr)
 
 
+async def _unload(engine: Any) -> None:
+    """Close LMDeploy's engine; runs in the engine's own loop."""
+    try:
+        engine.close()
+    except Exception as exc:  # its libraries raise of any kind
+        raise ModelUnavailable(f"LMDeploy did not close cleanly: {_first_line(exc)}") from exc
+
+
 @contextmanager
-def _mapped(name: str, request: Request | None = None, subject: Servable | None = None) -> Iterator[None]:
-    """Make one clear line of whatever LMDeploy raises; it even exits, where its own checks fail."""
+def _loading(name: str) -> Iterator[None]:
+    """Make one clear line of whatever LMDeploy raises while it loads; it even exits, where its own checks fail."""
     try:
         yield
     except SystemExit as exc:
@@ -257,19 +267,31 @@ def _mapped(name: str, request: Request | None = None, subject: Servable | None 
     except FoveateError:
         raise
     except Exception as exc:  # and what it calls raises of any kind: safetensors' errors have no base but this one
-        code = str(getattr(getattr(exc, "code", None), "value", ""))
-        said = (str(exc).strip() or type(exc).__name__).splitlines()[0][:300]
-        if code == "context_length_exceeded" and request is not None and subject is not None:
-            visual = visual_tokens(request, subject)
-            raise ModelUnavailable(
-                f"the prompt exceeds LMDeploy's context ({said}; {visual} tokens of it are visual): lower the number "
-                "of tiles, shorten the history or raise context"
-            ) from exc
-        if request is not None:
-            raise ModelUnavailable(f"LMDeploy refuses the request: {said}") from exc
         from safetensors import SafetensorError
 
+        said = _first_line(exc)
         if isinstance(exc, LookupError | ValueError | SafetensorError) or "state_dict" in said:
             raise CheckpointError(f"LMDeploy cannot load {name}: {type(exc).__name__}: {said}") from exc
         memory = ": spread it over more GPUs (tp), or lower context" if "out of memory" in said.lower() else ""
         raise ModelUnavailable(f"LMDeploy cannot load {name}: {type(exc).__name__}: {said}{memory}") from exc
+
+
+@contextmanager
+def _asking(request: Request, subject: Servable) -> Iterator[None]:
+    """Make one clear line of whatever LMDeploy raises about a request."""
+    try:
+        yield
+    except FoveateError:
+        raise
+    except Exception as exc:  # its libraries raise of any kind
+        code, said = str(getattr(getattr(exc, "code", None), "value", "")), _first_line(exc)
+        if code == "context_length_exceeded":
+            raise ModelUnavailable(
+                f"the prompt exceeds LMDeploy's context ({said}; {visual_tokens(request, subject)} tokens of it are "
+                "visual): lower the number of tiles, shorten the history or raise context"
+            ) from exc
+        raise ModelUnavailable(f"LMDeploy refuses the request: {said}") from exc
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0][:300]

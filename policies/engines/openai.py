@@ -60,7 +60,7 @@ class OpenAIEngine(Resource, Engine):
         key: Sent as the bearer token; None sends none.
         dialect: Whose server it is; ``auto`` asks it.
         connect_s: Longest wait for a connection.
-        first_s: Longest wait for the first piece of an answer.
+        first_s: Longest wait for the server to begin an answer, and from there for its first text: the prefill.
         next_s: Longest wait for each piece after it.
         whole_s: Longest time for an answer from its request to its end, however many pieces come.
         retries: How often a request is sent again that got no answer, or 429 or 5xx.
@@ -231,20 +231,23 @@ class OpenAIEngine(Resource, Engine):
 
     async def _chunks(self, stream: Any, over_s: float) -> AsyncGenerator[Any, None]:
         """Give a stream's chunks, each within a time, and close the connection at the end."""
+        limit_s = self._first_s  # many servers send the headers, and a chunk without text, before the prefill
         try:
             kind = str(stream.response.headers.get("content-type", ""))
             if "html" in kind or "json" in kind:
-                async with self._in_time(over_s, self._next_s):
+                async with self._in_time(over_s, limit_s):
                     said = await anext(stream.response.aiter_text(), "")
                 raise ModelUnavailable(f"{self.url} answers with {kind} and not with a stream: {_excerpt(said)}")
             iterator = aiter(stream)
             while True:
-                async with self._in_time(over_s, self._next_s):
+                async with self._in_time(over_s, limit_s):
                     try:
                         chunk = await anext(iterator)
                     except StopAsyncIteration:
                         return
                 yield chunk
+                if chunk.choices and chunk.choices[0].delta.content:
+                    limit_s = self._next_s
         finally:
             await stream.close()
 

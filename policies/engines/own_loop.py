@@ -79,7 +79,6 @@ class OwnLoop:
         loop = self._loop
 
         def begin() -> None:
-            self._waiting.add(done)
             tasks.append(asyncio.ensure_future(work))
             tasks[0].add_done_callback(ended)
 
@@ -100,8 +99,10 @@ class OwnLoop:
         try:
             if loop is None:
                 raise RuntimeError
+            self._waiting.add(done)  # before it is begun: a loop that ends meanwhile never begins it
             loop.call_soon_threadsafe(begin)
         except RuntimeError as exc:
+            self._waiting.discard(done)
             work.close()
             raise ModelUnavailable(f"{self.name} is closed") from exc
         return Work(done, cancel)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from foveate.actions.errors import CheckpointError, UsageError
 from foveate.actions.paths import at_home
 from foveate.policies.internvl.catalogue import Size, size_of
-from foveate.policies.internvl.checkpoint import BUNDLED, find_config, read_json
+from foveate.policies.internvl.checkpoint import find_config, hub_id_of, read_json
 from foveate.policies.internvl.described import described
 from foveate.policies.internvl.hub import HubId
 from foveate.policies.internvl.layouts import Layout, is_flash, layout_of
@@ -96,7 +96,7 @@ def servable(model: str | Path) -> Servable:
     path = at_home(name)
     if path.suffix == ".gguf" or (path.is_dir() and any(path.glob("*.gguf")) and not (path / "config.json").exists()):
         return Servable(name)
-    hub = None if path.exists() or name in BUNDLED else HubId.read(name)
+    hub = hub_id_of(model)
     known = size_of(hub.name) if hub is not None else None
     if hub is not None and known is not None:
         router = hub.name.endswith("-Flash")

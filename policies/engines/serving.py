@@ -92,7 +92,8 @@ def _lmdeploy(order: Order) -> list[str]:
         command += ["--backend", "turbomind", "--enable-prefix-caching"]
     else:  # the router is in its PyTorch engine alone, and its weights have nowhere to go without the word
         command += ["--backend", "pytorch", "--hf-overrides.flash_mode", "true" if flash else "false"]
-        command += ["--max-prefill-token-num", str(max(_TEXT, order.length))]
+        command += ["--max-prefill-token-num", str(max(_TEXT, order.length))]  # a prompt is decided on as a whole
+        command += ["--max-batch-size", "1"] if flash else []  # a router judges all tiles of a batch together
     return command + _revision(subject) + (["--trust-remote-code"] if subject.code else [])
 
 
@@ -270,7 +271,7 @@ def program(name: ServerName) -> list[str] | None:
         found = shutil.which(SERVERS[name].program)
         return [found] if found else None
     here = Path(sys.executable).parent
-    places = [None, str(here), str(here.parents[1] / ".venv-lmdeploy" / "bin")]
+    places = [None, str(here), str(here.parent.parent / ".venv-lmdeploy" / "bin")]
     found = next((path for place in places if (path := shutil.which(SERVERS[name].program, path=place))), None)
     return [found] if found else None
 

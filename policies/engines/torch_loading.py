@@ -13,6 +13,7 @@ from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.converting import Weights, plan
 from foveate.policies.internvl.fingerprint import vision_sources
 from foveate.policies.internvl.layouts import ROUTER
+from foveate.policies.internvl.reference_model import internvl_class, internvl_config, without_memory
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _TOWER_LAYER = re.compile(r"(model\.)?vision_tower\.encoder\.layer\.|vision_model\.encoder\.layers\.")
@@ -51,13 +52,9 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """Load the tokenizer from its files; nothing is fetched and no code of the checkpoint's is run.
 
     Raises:
-        CheckpointError: If it cannot be loaded, or the configuration beside it makes no sense.
+        CheckpointError: If it cannot be loaded, or the configuration beside it, which is read with it, makes no sense.
     """
-    try:
-        transformers.InternVLConfig.from_dict(dict(checkpoint.config))
-    except Exception as exc:  # its validators raise of many kinds
-        said = " ".join(str(exc).split())[:300]
-        raise CheckpointError(f"{checkpoint.folder / 'config.json'} makes no model: {said}") from exc
+    internvl_config(checkpoint.folder, checkpoint.config)
     try:
         return transformers.AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False
@@ -76,24 +73,23 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype, *, blind: bool = Fals
 
     Raises:
         ModelUnavailable: If this transformers has no InternVL.
-        CheckpointError: If a tensor is missing, left over or of another shape; the message names it.
+        CheckpointError: If the configuration makes no model, or a tensor is missing, left over or of another shape; the
+            message names it.
     """
-    try:
-        internvl = transformers.InternVLForConditionalGeneration
-    except (ImportError, AttributeError, RuntimeError) as exc:  # a torchvision that does not fit torch raises here too
-        raise ModelUnavailable(
-            f"transformers {transformers.__version__} cannot give InternVL's class ({_first(exc)}): "
-            "pip install 'transformers>=4.57', and uninstall a torchvision that does not fit torch"
-        ) from exc
+    internvl = internvl_class()
+    config = internvl_config(checkpoint.folder, checkpoint.config)
+    if blind:
+        config.vision_config.num_hidden_layers = 0
     try:
         model, info = internvl.from_pretrained(
             dtype=dtype,
             local_files_only=True,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are named and refused below
+            config=config,
             **_where(checkpoint, blind=blind),
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as exc:
         raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
     wrong = {
         "has tensors of another shape than its configuration says": info.get("mismatched_keys", ()),
@@ -114,14 +110,15 @@ def load_tower(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     """Load an InternVL that has its vision tower and projector alone, on the CPU; nothing else is read.
 
     Raises:
-        CheckpointError: If a tensor is missing, left over or of another shape; names it.
+        ModelUnavailable: If this transformers has no InternVL.
+        CheckpointError: If the configuration makes no model, or a tensor is missing, left over or of another shape;
+            names it.
     """
-    config = transformers.InternVLConfig.from_dict(dict(checkpoint.config))
+    config = internvl_config(checkpoint.folder, checkpoint.config)
     config.text_config.num_hidden_layers = 1  # is made without memory and let go
     if getattr(config.text_config, "layer_types", None) is not None:
         config.text_config.layer_types = config.text_config.layer_types[:1]
-    with torch.device("meta"):
-        model = transformers.InternVLForConditionalGeneration(config)
+    model = without_memory(checkpoint.folder, config)
     model.model.language_model, model.lm_head = None, None
     with Weights(checkpoint.folder) as weights:
         sources = vision_sources(checkpoint, weights)
@@ -135,14 +132,8 @@ def load_tower(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
 
 def _where(checkpoint: Checkpoint, *, blind: bool) -> dict[str, Any]:
     """Say where transformers finds a checkpoint: its folder, or tensors that bear transformers' names."""
-    found = {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
-    if checkpoint.layout == "transformers" and not blind:
-        return found
-    config = transformers.InternVLConfig.from_dict(dict(checkpoint.config))
-    if blind:
-        config.vision_config.num_hidden_layers = 0
     if checkpoint.layout == "transformers":
-        return {**found, "config": config}
+        return {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
     with Weights(checkpoint.folder) as weights:
         own = {
             name: shape
@@ -150,7 +141,7 @@ def _where(checkpoint: Checkpoint, *, blind: bool) -> dict[str, Any]:
             if not name.startswith(ROUTER) and not (blind and _TOWER_LAYER.match(name))
         }
         state = {name: weights.read(source) for name, source in plan(own, "transformers").items()}
-    return {"pretrained_model_name_or_path": None, "config": config, "state_dict": state}
+    return {"pretrained_model_name_or_path": None, "state_dict": state}
 
 
 def end_tokens(model: Any, tokenizer: Any, im_end: int) -> frozenset[int]:

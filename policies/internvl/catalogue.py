@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
+from foveate.policies.internvl.hub import HubId
+
 Number: TypeAlias = Literal["bf16", "fp8", "int4"]
 """How the language model's matrices are kept; vision tower, projector and embeddings stay in bf16."""
 
@@ -229,9 +231,15 @@ SIZES: Final[Mapping[str, Size]] = MappingProxyType(
 """By name, as in the ids."""
 
 
+def name_of(model: str) -> str:
+    """Give the last part of an id without its revision, or of a folder's path."""
+    hub_id = HubId.read(model)
+    return (model if hub_id is None else hub_id.name).rstrip("/").rpartition("/")[2].partition("@")[0]
+
+
 def size_of(model: str) -> Size | None:
     """Give the size that an id, or the name of a downloaded folder, is of; None where it is no InternVL3.5."""
-    name = model.rstrip("/").rpartition("/")[2].partition("@")[0]
+    name = name_of(model)
     for size in SIZES.values():
         if any(name == known.rpartition("/")[2] for known in size.ids):
             return size

@@ -82,10 +82,16 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
         return folder
     if folder.exists():
         raise ModelUnavailable(f"{name} is a file: give the folder that holds config.json")
-    hub_id = None if isinstance(model, Path) else HubId.read(name)
+    hub_id = hub_id_of(model)
     if hub_id is None:
         raise ModelUnavailable(f"no model {name!r}: give 'tiny', a folder with config.json, or a hub id owner/name")
     return fetch(hub_id, _config, endpoint=endpoint)  # the layout is looked at before gigabytes are fetched
+
+
+def hub_id_of(model: str | Path) -> HubId | None:
+    """Give the id by which a model is looked up on a hub; None where it is bundled, there, or a Path."""
+    name = str(model)
+    return None if isinstance(model, Path) or name in BUNDLED or at_home(name).exists() else HubId.read(name)
 
 
 def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, Any]:
@@ -96,8 +102,7 @@ def find_config(model: str | Path, *, endpoint: str | None = None) -> dict[str, 
         CheckpointError: If it is foreign or broken.
         MissingDependency: As ``find``.
     """
-    name = str(model)
-    hub_id = None if name in BUNDLED or at_home(name).exists() else HubId.read(name)
+    hub_id = hub_id_of(model)
     return _config(find(model) if hub_id is None else fetch_config(hub_id, endpoint=endpoint))
 
 

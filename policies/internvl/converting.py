@@ -21,6 +21,7 @@ from foveate.policies.internvl.layouts import (
     transformers_config,
     transformers_pieces,
 )
+from foveate.policies.internvl.reference_model import internvl_config, without_memory
 from foveate.policies.internvl.tiling import IMAGENET_MEAN, IMAGENET_STD
 
 SHARD_BYTES: Final = 4_000_000_000
@@ -241,11 +242,7 @@ def _check_tensors(
     source: Path, config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], layout: Layout
 ) -> None:
     """Compare tensors with those of the model that a configuration describes; experts' matrices are left to loading."""
-    import torch
-    import transformers
-
-    with torch.device("meta"):
-        model = transformers.InternVLForConditionalGeneration(transformers.InternVLConfig.from_dict(dict(config)))
+    model = without_memory(source, internvl_config(source, config))
     wanted = {
         on_disk(name): tuple(value.shape) for name, value in model.state_dict().items() if not _EXPERT.search(name)
     }

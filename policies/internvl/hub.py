@@ -56,7 +56,8 @@ class HubId:
 
     def __str__(self) -> str:
         """Write it as it is read."""
-        return f"{MODELSCOPE * self.modelscope}{self.name}{f'@{self.revision}' if self.revision else ''}"
+        where = MODELSCOPE if self.modelscope else ""
+        return f"{where}{self.name}{f'@{self.revision}' if self.revision else ''}"
 
 
 def fetch(model: HubId, check: Callable[[Path], object], *, endpoint: str | None = None) -> Path:
@@ -106,7 +107,8 @@ class _HuggingFace:
         self._model = model
         self._address = endpoint or constants.ENDPOINT
         self._cache = Path(constants.HF_HUB_CACHE)
-        self._offline = constants.HF_HUB_OFFLINE or not _reachable(self._address)  # it would try for half a minute
+        self._forbidden = bool(constants.HF_HUB_OFFLINE)
+        self._offline = self._forbidden or not _reachable(self._address)  # it would try for half a minute
         known = (errors.HFValidationError, errors.LocalEntryNotFoundError, *errors.HfHubHTTPError.__bases__)
         self._theirs: tuple[type[Exception], ...] = (*known, OSError, RuntimeError)
         self._how = {"endpoint": self._address, "revision": model.revision, "local_files_only": self._offline}
@@ -125,7 +127,7 @@ class _HuggingFace:
             if not self._offline:
                 with _no_bars():
                     listed = self._client.snapshot_download(self._model.name, **how, dry_run=True)
-                make_room(self._model, (int(one.file_size) for one in listed if one.will_download), self._cache)
+                check_room(self._model, (int(one.file_size) for one in listed if one.will_download), self._cache)
             return Path(self._client.snapshot_download(self._model.name, **how))
         except self._theirs as exc:
             raise self._error(exc) from exc
@@ -136,7 +138,9 @@ class _HuggingFace:
             cause = cause.__cause__
         first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         where = f"the hub {self._address}"
-        if self._offline:
+        if self._forbidden:
+            why = "HF_HUB_OFFLINE is set: nothing is asked of a hub"
+        elif self._offline:
             why = f"{where} cannot be reached"
         else:
             why = f"{where} says: {first[:200]} (whole files are kept: the same command goes on)"
@@ -160,7 +164,7 @@ def _no_bars() -> Iterator[None]:
             bars.enable_progress_bars()
 
 
-def make_room(model: HubId, sizes: Iterable[int], folder: Path) -> None:
+def check_room(model: HubId, sizes: Iterable[int], folder: Path) -> None:
     """Check that a download fits on the disk, and say how much it is.
 
     Args:
@@ -208,11 +212,14 @@ def _from_modelscope(model: HubId, check: Callable[[Path], object]) -> Path:
 
         listed = HubApi().get_model_files(model.name, revision=model.revision, recursive=True)
         sizes = {str(one["Path"]): int(one["Size"] or 0) for one in listed}
-    except Exception as exc:
-        raise ModelUnavailable(f"ModelScope does not list the files of {model}: {str(exc)[:200]}") from exc
+    except Exception as exc:  # as above
+        raise ModelUnavailable(
+            f"ModelScope does not list the files of {model}: {str(exc)[:200]}: try again, or give the folder of a "
+            "downloaded checkpoint"
+        ) from exc
     endings = tuple(pattern.removeprefix("*") for pattern in WANTED)
     lacking = [size for path, size in sizes.items() if path.endswith(endings) and not (folder / path).is_file()]
-    make_room(model, lacking, folder)
+    check_room(model, lacking, folder)
     return _modelscope(model, list(WANTED))
 
 
@@ -222,11 +229,12 @@ def _in_units(size: int) -> str:
 
 def _reachable(hub: str) -> bool:
     """Tell whether something answers at the hub's address; a proxy is taken at its word."""
-    address = urlsplit(hub)
-    if address.hostname is None or address.scheme in getproxies():
+    address, proxies = urlsplit(hub), getproxies()
+    if address.hostname is None or address.scheme in proxies or "all" in proxies:
         return True
+    port = address.port or (80 if address.scheme == "http" else 443)
     try:
-        with socket.create_connection((address.hostname, address.port or 443), timeout=_CONNECT_S):
+        with socket.create_connection((address.hostname, port), timeout=_CONNECT_S):
             return True
     except OSError:
         return False

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,10 +34,11 @@ def new_folder(out: Path) -> Iterator[Path]:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is in use: give a folder that is new or empty")
     place = out.absolute()
-    part = place.with_name(f"{place.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    part: Path | None = None
     try:
-        part.mkdir(parents=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+        part.chmod(0o777 & ~_umask())
         yield part
         if place.exists():
             place.rmdir()
@@ -46,4 +48,12 @@ def new_folder(out: Path) -> Iterator[Path]:
             raise RecordError(f"{out} cannot be written, the disk is full: give a folder on one with room") from exc
         raise UsageError(f"{out} cannot be written: {exc}: give a folder that you may write to") from exc
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _umask() -> int:
+    """Read what new files of this process are kept from; it cannot be read without being set."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

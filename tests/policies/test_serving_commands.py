@@ -34,11 +34,11 @@ def test_flash_is_served_by_lmdeploys_pytorch_engine_with_the_word_said() -> Non
     assert said == (
         f"lmdeploy serve api_server {HUB}-8B-Flash --server-name 127.0.0.1 --server-port 8000 "
         f"--model-name {HUB}-8B-Flash --tp 1 --session-len 12288 --backend pytorch --hf-overrides.flash_mode true "
-        "--max-prefill-token-num 12288 --revision v1 --trust-remote-code"
+        "--max-prefill-token-num 12288 --max-batch-size 1 --revision v1 --trust-remote-code"
     )
     off = command_of("lmdeploy", order(f"{HUB}-8B-Flash", flash=False), program="lmdeploy")
     assert off[off.index("--hf-overrides.flash_mode") + 1] == "false"
-    assert "pytorch" in off and "--enable-prefix-caching" not in off
+    assert "pytorch" in off and "--enable-prefix-caching" not in off and "--max-batch-size" not in off
 
 
 def test_others_are_served_by_turbomind_with_a_prefix_cache_on_as_many_gpus_as_their_makers_take() -> None:
