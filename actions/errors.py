@@ -141,3 +141,8 @@ class MissingDependency(FoveateError):
     def __reduce__(self) -> tuple[type["MissingDependency"], tuple[str, str]]:
         """Let it cross from one process to another."""
         return type(self), (self.what, self.remedy)
+
+
+def first_line(error: BaseException, most: int = 300) -> str:
+    """Give the first line of what a foreign error says, of ``most`` characters; its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:most]

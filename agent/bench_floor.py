@@ -26,8 +26,9 @@ class Speed:
 
 
 def floor_ms(
-    tower: Tower, language: Language, speed: Speed, *, tiles: int, prompt: int, output: int, width: int
-) -> float:
+    tower: Tower, language: Language, speed: Speed, *, tiles: int, prompt: int, output: int, width: int,
+    flash: bool = False,
+) -> float:  # fmt: skip
     """Give the least time of a step in milliseconds.
 
     Args:
@@ -38,10 +39,15 @@ def floor_ms(
         prompt: Tokens.
         output: Tokens.
         width: Bytes a weight.
+        flash: Whether a router pools and judges every tile, and projects it a second time.
     """
     seen, patches = tower.width, (tower.tile // tower.patch) ** 2 + 1
     layer = 2 * (4 * seen**2 + 2 * seen * tower.inner) * patches + 4 * patches**2 * seen
     between = 2 * tower.tokens * (4 * seen * language.width + language.width**2)
+    if flash:  # keys and values of the two attentions that are taken; a query is one vector, and so is the gate's
+        judged = 2 * 2 * 2 * seen**2 * patches + 2 * 4 * 8 * seen**2
+        outer = 16 * seen * 2 * language.width + (2 * language.width) ** 2 + 2 * language.width**2
+        between += judged + 2 * (tower.tokens // 4) * outer
     head = language.width * language.vocabulary
     attention = language.heads * language.head * language.layers
     body = 2 * language.active * prompt + 2 * prompt**2 * attention + 2 * head

@@ -47,7 +47,7 @@ class Order:
     Attributes:
         models: Names or folders.
         sizes: InternVL3.5's sizes, made up on the spot.
-        flash: Measure the made-up sizes with a router, too, every tile compressed that may be.
+        flash: Measure the made-up sizes with a router, too, every tile compressed; a single one never is.
         tiles: Greatest numbers of tiles, one a row.
         layers: Layers of a made-up size at most; None is all.
         narrower: What its widths are divided by.
@@ -223,7 +223,8 @@ async def _asked(profile: str, seen: ScreenObservation, tiles: int) -> Request:
 
 
 def _row(name: str, model: "TorchModel", tiles: int, order: Order, speed: Speed) -> Row:
-    compressed = (tiles + (tiles > 1)) * 64 if "-Flash" in name else None
+    flash = model.checkpoint.thresholds is not None
+    compressed = (tiles + 1) * model.checkpoint.tokens_per_tile // 4 if flash and tiles > 1 else None
     asked = replace(_request(model, tiles), stop=(), max_new_tokens=order.output, visual_tokens=compressed)
     told = []
     with _endless(model):
@@ -237,8 +238,9 @@ def _row(name: str, model: "TorchModel", tiles: int, order: Order, speed: Speed)
     one, width = told[0], model.dtype.itemsize
     count = visual_tokens(_TILE * tiles, _TILE, max_tiles=tiles) // 256
     floor = floor_ms(
-        *parts_of(model.model.config.to_dict()), speed, tiles=count, prompt=one.prompt, output=one.output, width=width
-    )
+        *parts_of(model.model.config.to_dict()), speed, tiles=count, prompt=one.prompt, output=one.output, width=width,
+        flash=flash,
+    )  # fmt: skip
     values = (parts["encode"], parts["prefill"], parts["decode"] / one.output, sum(parts.values()), floor)
     return Row("torch", name, tiles, one.visual, one.prompt, one.output, *(round(value, 2) for value in values))
 

@@ -1,6 +1,7 @@
 """The commands about checkpoints: ``foveate models`` and ``foveate convert``."""
 
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,17 +35,26 @@ def models(
     json_: JsonOption = False,
 ) -> Ending:
     """List InternVL3.5's sizes: memory, GPUs, engines, and what this machine would do with each."""
-    from foveate.agent.models import rows, show, this_machine
+    from foveate.agent.models import rows, show
+    from foveate.agent.picking import this_machine
 
-    listed = rows(model or [], this_machine(), tiles=tiles)
+    machine = this_machine()
+    listed = rows(model or [], machine, tiles=tiles)
     if not json_:
-        show(listed, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
-    said = {"status": "success", "tiles": tiles, "models": [row.as_data() for row in listed]}
+        show(listed, machine, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+    said = {
+        "status": "success",
+        "tiles": tiles,
+        "machine": asdict(machine),
+        "models": [one.as_data() for one in listed],
+    }
     return Ending(SUCCESS, data=said if json_ else None)
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors.")],
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="A checkpoint's folder, weights in safetensors; or tiny.")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write: a new or empty folder.")],
     to: Annotated[LayoutName, typer.Option(help="What to write: GitHub's layout, transformers' (-HF), GGUF.")],
     precision: Annotated[
@@ -53,17 +63,19 @@ def convert(
     json_: JsonOption = False,
 ) -> Ending:
     """Write an InternVL checkpoint in the other layout, its numbers unchanged, or a small one as GGUF for llama.cpp."""
-    from foveate.policies.internvl.checkpoint import find
+    from foveate.actions.paths import at_home
+    from foveate.policies.internvl.checkpoint import BUNDLED, find
     from foveate.policies.internvl.converting import Converted
     from foveate.policies.internvl.converting import convert as write
     from foveate.policies.internvl.gguf_export import Exported, export
 
     if to is not LayoutName.GGUF and precision is not None:
         raise UsageError(f"--precision {precision}: --to {to} leaves numbers as they are: leave it out")
+    folder = find(source) if source in BUNDLED else at_home(source)
     done: Converted | Exported
     if to is LayoutName.GGUF:
-        done = export(find(source), out, precision=(precision or PrecisionName.FLOAT32).value, say=say)
+        done = export(folder, out, precision=(precision or PrecisionName.FLOAT32).value, say=say)
     else:
-        done = write(source, out, "github" if to is LayoutName.GITHUB else "transformers", say=say)
+        done = write(folder, out, "github" if to is LayoutName.GITHUB else "transformers", say=say)
     said = {"status": "success", "model": str(done.folder), "layout": to.value, "tensors": done.tensors}
     return Ending(SUCCESS, data={**said, "bytes": done.size} if json_ else None, text=str(done.folder))

@@ -28,6 +28,11 @@ PLACES: Final = ((0.24, 0.22), (0.72, 0.34), (0.3, 0.62), (0.74, 0.78), (0.52, 0
 
 _SIZE = (1280, 720)
 _LABEL = "Save"
+_LARGE = (1792, 1344)
+"""Pixels of a picture that is cut into as many tiles as a request may have."""
+
+_ROUNDS = 3
+_FASTER = 0.85
 _TASK = "Click Save"
 _NEAR = 0.02
 
@@ -61,8 +66,11 @@ async def ask_model(policy: InternVLPolicy, loaded_s: float) -> tuple[Check, ...
     checks = [_speed(policy, asked, loaded_s)]
     if checks[0].passed:
         checks.append(_coordinates(policy, asked))
-    if policy.engine is not None and "flash" in policy.engine.capabilities:
+    abilities = frozenset() if policy.engine is None else policy.engine.capabilities
+    if "visual_tokens" in abilities:
         checks.append(await _flash(policy))
+    elif "flash" in abilities or getattr(policy.engine, "served", "").endswith("-Flash"):
+        checks.append(await _flash_by_time(policy))
     return tuple(checks)
 
 
@@ -163,11 +171,8 @@ def _coordinates(policy: InternVLPolicy, asked: Asked) -> Check:
 
 async def _flash(policy: InternVLPolicy) -> Check:
     """See whether a picture with little on it takes fewer visual tokens than its tiles have."""
-    if policy.engine is not None and "visual_tokens" not in policy.engine.capabilities:
-        return Check("Flash", True, "the router is on; its engine does not tell which tiles it compresses")
     await policy.reset(_TASK, action_kinds=POINTER_KINDS)
-    width, height = 1792, 1344
-    seen = ScreenObservation(image=screen(width, height, PLACES[0]), frame=Frame(width, height), captured_at_s=0.0)
+    seen = _large(screen(*_LARGE, PLACES[0]))
     whole, fewer = [(await _said(policy, seen, Look(visual_tokens=budget))).usage.visual for budget in (10**6, None)]
     if not whole:
         return Check(
@@ -183,3 +188,33 @@ async def _flash(policy: InternVLPolicy) -> Check:
             "Flash", False, said, "try a budget of visual tokens (Look), or another checkpoint ending in -Flash"
         )
     return Check("Flash", False, f"tiles are compressed ({fewer} of {whole} visual tokens)", "give --flash off")
+
+
+async def _flash_by_time(policy: InternVLPolicy) -> Check:
+    """Tell by the time to the first token, where an engine does not tell visual tokens, whether a router is at work.
+
+    A picture with little on it is compared with one of noise, which no router takes for simple; both have the same
+    tiles.
+    """
+    await policy.reset(_TASK, action_kinds=POINTER_KINDS)
+    noise = np.random.default_rng(0).integers(0, 256, (_LARGE[1], _LARGE[0], 3), dtype=np.uint8)
+    pictures = (_large(screen(*_LARGE, PLACES[0])), _large(noise))
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(_ROUNDS):
+        for seen, found in zip(pictures, times, strict=True):
+            timing = (await _said(policy, seen)).usage.timing_ms
+            found.append(timing.get("encode", 0.0) + timing.get("prefill", 0.0))
+    simple, full = (sorted(found)[_ROUNDS // 2] for found in times)
+    said = f"the first token takes {simple:.0f} ms for a simple picture, {full:.0f} ms for one of noise"
+    seen_at_work = simple < _FASTER * full
+    if seen_at_work == (policy.flash is not False):
+        return Check("Flash", True, f"the router {'compresses' if seen_at_work else 'is off'}: {said}")
+    if seen_at_work:
+        return Check("Flash", False, f"{said}: a router seems to compress", "give --flash off")
+    remedy = "its engine tells no more: look for flash_mode in its log, or take the torch engine, which counts tokens"
+    return Check("Flash", False, f"{said}: that its router is on cannot be seen", remedy)
+
+
+def _large(image: Image) -> ScreenObservation:
+    height, width = image.shape[:2]
+    return ScreenObservation(image=image, frame=Frame(width, height), captured_at_s=0.0)

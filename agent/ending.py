@@ -132,6 +132,8 @@ def end(command: Callable[[], object], args: Sequence[str], people: Console) -> 
     with _kept(_output.json) as _output.descriptor:
         ending = _ended(command, args, people)
     code = ending.code
+    if code == INTERRUPTED:  # `timeout` sends two: an end is not to be interrupted, but by Ctrl-C
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         _output.give(ending)
     except OSError as exc:

@@ -24,14 +24,19 @@ def ignoring_interrupts() -> Iterator[None]:
 def ended_by(*numbers: signal.Signals) -> Iterator[None]:
     """Have the first of some signals cancel the current task, and more of them nothing; for the main thread's loop.
 
-    ``timeout`` sends two. Raised as KeyboardInterrupt, the second would come in the middle of the closing.
+    ``timeout`` sends two. Raised as KeyboardInterrupt, the second would come in the middle of the closing; so SIGTERM
+    stays ignored once one has come. Ctrl-C does not, for whom the closing takes too long.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is None or threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    came = False
+
     def end() -> None:
+        nonlocal came
+        came = True
         if not task.cancelling():
             task.cancel()
 
@@ -43,4 +48,4 @@ def ended_by(*numbers: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if came and number == signal.SIGTERM else handler)

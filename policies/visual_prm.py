@@ -1,6 +1,8 @@
 """VisualPRM: a critic that reads an answer step by step and says after each whether all is right so far.
 
-It was trained on reasoning, not on actions: choosing actions by it is an extrapolation.
+It was trained on reasoning, not on actions: choosing actions by it is an extrapolation. The released VisualPRM-8B is
+an InternVL2.5, as its model card says, whose language model InternLM2 no engine here that can score reads: its
+checkpoint is refused by name. A critic trained like it on InternVL3 or InternVL3.5 is read.
 
 Source: OpenGVLab/InternVL, VisualPRM-8B-v1_1: its system message, one turn a step, the probability of ``+`` against
 ``-`` where the turn's answer stands, the mean over steps; arXiv 2508.18265, parallel thinking.

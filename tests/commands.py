@@ -29,10 +29,10 @@ class Running:
     process: "subprocess.Popen[str]"
     errors: IO[bytes]
 
-    def line(self) -> str:
+    def line(self, ready_s: float = READY_S) -> str:
         """Wait for a line of standard output: the address, once the command serves."""
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], READY_S)
+        ready, _, _ = select.select([self.process.stdout], [], [], ready_s)
         line = self.process.stdout.readline().strip() if ready else ""
         assert line, f"foveate {shlex.join(self.process.args[1:])} printed nothing: {self.log()[-3000:]}"
         return line
@@ -66,9 +66,9 @@ def running(*words: str | Path, environment: Mapping[str, str] | None = None) ->
 
 
 @contextmanager
-def served(*words: str | Path) -> Iterator[str]:
+def served(*words: str | Path, ready_s: float = READY_S) -> Iterator[str]:
     """Give the address at which a command serves, and see at the end that a signal stops it."""
     with running(*words) as command:
-        yield command.line()
+        yield command.line(ready_s)
         _, log = command.end(signal.SIGTERM)
         assert command.process.returncode == 130, log[-3000:]

@@ -99,6 +99,7 @@ SIGNATURES: list[tuple[str, list[tuple[str, object]], dict[str, object]]] = [
         [("width", NEEDED), ("height", NEEDED)],
         {"min_tiles": 1, "max_tiles": 12, "tile": 448},
     ),
+    ("foveate.policies.internvl.vir:route", [("gate", NEEDED)], {"relative": NEEDED, "absolute": NEEDED}),
     ("foveate.policies.scripted:ScriptedPolicy", [("answers", NEEDED)], {}),
 ]
 

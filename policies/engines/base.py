@@ -13,7 +13,7 @@ from foveate.envs.base import Image
 from foveate.policies.base import Sampling, Usage
 
 FinishReason: TypeAlias = Literal["stop", "length", "aborted"]
-Capability: TypeAlias = Literal["encode", "score", "grammar", "logprobs", "flash", "visual_tokens"]
+Capability: TypeAlias = Literal["encode", "score", "grammar", "prefill", "logprobs", "flash", "visual_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class Request:
 
     Attributes:
         messages: The conversation, system message first.
-        prefill: How the answer begins, given to the model as its own words; the stream does not repeat it.
+        prefill: How the answer begins, given to the model as its own words; the stream does not repeat it; for
+            engines that can.
         grammar: A regular expression that the answer must match; for engines that can.
         stop: Texts after which generation ends; they are part of the stream.
         sampling: How tokens are drawn.

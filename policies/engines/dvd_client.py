@@ -37,6 +37,7 @@ from foveate.policies.engines.dvd_wire import (
     Times,
     pack,
     receive,
+    set_bounds,
     unpack,
 )
 from foveate.policies.engines.torch_placing import enough_memory
@@ -54,7 +55,6 @@ _LOST: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
-_HEARTBEAT_MS: Final = 2_000
 _CPU: Final = torch.device("cpu")
 _DTYPES: Final = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -89,13 +89,9 @@ class _Line:
 
     def __init__(self, context: zmq.asyncio.Context, limit: int, *, ipv6: bool) -> None:
         self._socket = context.socket(zmq.DEALER)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.set(zmq.MAXMSGSIZE, limit)
+        set_bounds(self._socket, limit, ipv6=ipv6)
         self._socket.set(zmq.SNDHWM, 1)
         self._socket.set(zmq.RCVHWM, 1)
-        self._socket.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        self._socket.set(zmq.HEARTBEAT_TIMEOUT, 3 * _HEARTBEAT_MS)
-        self._socket.set(zmq.IPV6, int(ipv6))
         self._monitor = self._socket.get_monitor_socket(_LOST)
         self._both = zmq.asyncio.Poller()
         for socket in (self._socket, self._monitor):
@@ -191,13 +187,14 @@ class VisionClient(Resource):
             home: Who gets the features.
 
         Returns:
-            Of each picture TileFeatures: (tiles, tokens, hidden), from a router also (tiles, tokens / 4, hidden) and
-            float32 (tiles,).
+            Of each picture, Encoded with TileFeatures: (tiles, tokens, hidden) of ``home.dtype``, from a router also
+            (tiles, tokens / 4, hidden) and float32 (tiles,).
 
         Raises:
             ModelUnavailable: If the process cannot be reached, dies meanwhile, refuses, has too much to do, or speaks
                 nonsense; ForeignVision if it serves another checkpoint. If its features find no room in memory here.
             ModelTimeout: If it does not answer in time.
+            EnvClosed: If the client is not open.
         """
         self.require_open()
         checkpoint, found = self._checkpoint, []
@@ -215,7 +212,9 @@ class VisionClient(Resource):
     async def _seen(self, cut: Image) -> tuple[Seen, list[zmq.Frame]]:
         """Have tiles encoded; the answer's frames are as long as it says."""
         if len(cut) > MOST_TILES:
-            raise ModelUnavailable(f"a picture of {len(cut)} tiles is too large to send: {MOST_TILES} are allowed")
+            raise ModelUnavailable(
+                f"a picture of {len(cut)} tiles is too large to send: lower max_tiles to {MOST_TILES - 1}"
+            )
         asked = Asked(
             id=uuid.uuid4().hex, fingerprint=self._fingerprint, tiles=len(cut), tile=self._checkpoint.tile,
             dtype=self.remote.dtype,

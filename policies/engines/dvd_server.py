@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -32,9 +32,11 @@ from foveate.policies.engines.dvd_wire import (
     Number,
     Refused,
     Seen,
+    Why,
     check_address,
     pack,
     receive,
+    set_bounds,
     unpack,
 )
 from foveate.policies.engines.torch_loading import device_named, dtype_named, load_tower, quiet
@@ -45,12 +47,8 @@ from foveate.policies.internvl.fingerprint import fingerprint
 from foveate.policies.internvl.tiling import normalised
 from foveate.policies.internvl.vir import KEPT_SHARE
 
-if TYPE_CHECKING:
-    from foveate.policies.internvl.checkpoint import Checkpoint
-
 _log = logging.getLogger(__name__)
 
-_HEARTBEAT_MS: Final = 2_000
 _SENT_AHEAD: Final = 16
 _SAYS: Final = 500
 
@@ -76,7 +74,7 @@ class _Job:
 class _Loaded:
     """The vision half in memory."""
 
-    checkpoint: "Checkpoint"
+    checkpoint: checkpoints.Checkpoint
     vision: Vision
     device: torch.device
     about: About
@@ -154,14 +152,10 @@ class VisionServer(Resource):
     def _listening(self, tile: int) -> zmq.asyncio.Socket:
         self._context = zmq.asyncio.Context()
         socket = self._context.socket(zmq.ROUTER)
-        socket.set(zmq.LINGER, 0)
-        socket.set(zmq.MAXMSGSIZE, MOST_TILES * tile * tile * 3)
+        set_bounds(socket, MOST_TILES * tile * tile * 3, ipv6="[" in self._bind)
         socket.set(zmq.RCVHWM, self._queue_size)
         socket.set(zmq.SNDHWM, _SENT_AHEAD)
         socket.set(zmq.ROUTER_MANDATORY, 1)
-        socket.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
-        socket.set(zmq.HEARTBEAT_TIMEOUT, 3 * _HEARTBEAT_MS)
-        socket.set(zmq.IPV6, int("[" in self._bind))
         try:
             socket.bind(self._bind)
         except zmq.ZMQError as exc:
@@ -262,5 +256,5 @@ def _bytes(tensor: Tensor, dtype: Number) -> Any:
     return numbers.view(torch.uint8).numpy()
 
 
-def _refused(why: Any, says: str, number: str = "") -> Refused:
-    return Refused(id=number, why=why, says=says[:_SAYS])
+def _refused(why: Why, says: str, asked_id: str = "") -> Refused:
+    return Refused(id=asked_id, why=why, says=says[:_SAYS])

@@ -35,6 +35,9 @@ WIDTHS: Final[dict[Number, int]] = {"bfloat16": 2, "float32": 4}
 """Bytes of a number."""
 
 _FRAMES: Final = 3
+_HEARTBEAT_MS: Final = 2_000
+"""An end that gives no sign of life three times counts as gone."""
+
 _ADDRESS = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
 _Count = Annotated[int, Field(ge=1, le=1 << 20)]
@@ -42,6 +45,10 @@ _Id = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 _Fingerprint = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 _Moment = Annotated[float, Field(allow_inf_nan=False)]
+
+
+Why: TypeAlias = Literal["busy", "malformed", "foreign", "failed"]
+"""Why something is not done; ``foreign`` is a question about another checkpoint."""
 
 
 class ForeignVision(ModelUnavailable):
@@ -151,7 +158,7 @@ class Refused(_Header):
 
     kind: Literal["refused"] = "refused"
     id: Annotated[str, Field(pattern="^([0-9a-f]{32})?$")] = ""
-    why: Literal["busy", "malformed", "foreign", "failed"]
+    why: Why
     says: Annotated[str, Field(max_length=500)]
 
 
@@ -163,19 +170,19 @@ class Times(NamedTuple):
     """When a picture was where, in seconds of each machine's own monotonic clock (one clock on one machine).
 
     Attributes:
-        sent: Handed to the socket.
-        received: Whole at the vision process.
-        began: Encoding began there.
-        ended: Encoding had ended there.
-        got: The features were whole here.
+        sent_s: Handed to the socket.
+        received_s: Whole at the vision process.
+        began_s: Encoding began there.
+        ended_s: Encoding had ended there.
+        got_s: The features were whole here.
         size: Bytes that travelled, both ways.
     """
 
-    sent: float
-    received: float
-    began: float
-    ended: float
-    got: float
+    sent_s: float
+    received_s: float
+    began_s: float
+    ended_s: float
+    got_s: float
     size: int
 
 
@@ -252,6 +259,23 @@ def unpack(frame: Any) -> Header:
         raise ModelUnavailable(
             f"that is no message of protocol {PROTOCOL} ({where or 'header'}: {first['msg'][:200]})"
         ) from exc
+
+
+def set_bounds(socket: "zmq.asyncio.Socket", longest: int, *, ipv6: bool) -> None:
+    """Bound what a socket takes, and have it notice an end that is gone.
+
+    Args:
+        socket: Not connected or bound yet.
+        longest: Greatest length of a frame, bytes; who sends a longer one is cut off.
+        ipv6: Whether its address is written as IPv6.
+    """
+    import zmq
+
+    socket.set(zmq.LINGER, 0)
+    socket.set(zmq.MAXMSGSIZE, longest)
+    socket.set(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, 3 * _HEARTBEAT_MS)
+    socket.set(zmq.IPV6, int(ipv6))
 
 
 async def receive(socket: "zmq.asyncio.Socket", most: int = _FRAMES) -> "list[zmq.Frame]":

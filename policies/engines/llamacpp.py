@@ -58,7 +58,7 @@ class LlamaCppEngine(Resource, Engine):
         profile: The model profile that the file asks for, or None.
     """
 
-    capabilities: frozenset[Capability] = frozenset({"grammar", "logprobs"})
+    capabilities: frozenset[Capability] = frozenset({"grammar", "prefill", "logprobs"})
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable, first_line
 from foveate.actions.paths import at_home
 from foveate.policies.internvl.checkpoint import BUNDLED
 from foveate.policies.internvl.gguf_tokenizer import CONTROL, STAND_INS, USER_DEFINED, WHOLE_WORDS
@@ -157,5 +157,5 @@ def _keys(path: Path) -> dict[str, Any]:
         reader = GGUFReader(path)
         return {name: one.contents() for name, one in reader.fields.items()}
     except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as exc:
-        said = (str(exc) or type(exc).__name__).splitlines()[0][:200]
+        said = first_line(exc)
         raise CheckpointError(f"{path} is truncated or no GGUF file ({said}): convert or download it again") from exc

@@ -14,7 +14,7 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from foveate.actions.errors import CheckpointError, FoveateError, MissingDependency, ModelUnavailable
+from foveate.actions.errors import CheckpointError, FoveateError, MissingDependency, ModelUnavailable, first_line
 from foveate.envs.base import Resource
 from foveate.policies.base import Usage
 from foveate.policies.engines.base import (
@@ -68,7 +68,7 @@ class LMDeployEngine(Resource, Engine):
         settings: How LMDeploy was set up; None while it is closed.
     """
 
-    capabilities: frozenset[Capability] = frozenset({"grammar"})
+    capabilities: frozenset[Capability] = frozenset({"grammar", "prefill"})
 
     def __init__(
         self,
@@ -252,7 +252,7 @@ async def _unload(engine: Any) -> None:
     try:
         engine.close()
     except Exception as exc:  # its libraries raise of any kind
-        raise ModelUnavailable(f"LMDeploy did not close cleanly: {_first_line(exc)}") from exc
+        raise ModelUnavailable(f"LMDeploy did not close cleanly: {first_line(exc)}") from exc
 
 
 @contextmanager
@@ -269,7 +269,7 @@ def _loading(name: str) -> Iterator[None]:
     except Exception as exc:  # and what it calls raises of any kind: safetensors' errors have no base but this one
         from safetensors import SafetensorError
 
-        said = _first_line(exc)
+        said = first_line(exc)
         if isinstance(exc, LookupError | ValueError | SafetensorError) or "state_dict" in said:
             raise CheckpointError(f"LMDeploy cannot load {name}: {type(exc).__name__}: {said}") from exc
         memory = ": spread it over more GPUs (tp), or lower context" if "out of memory" in said.lower() else ""
@@ -284,14 +284,10 @@ def _asking(request: Request, subject: Servable) -> Iterator[None]:
     except FoveateError:
         raise
     except Exception as exc:  # its libraries raise of any kind
-        code, said = str(getattr(getattr(exc, "code", None), "value", "")), _first_line(exc)
+        code, said = str(getattr(getattr(exc, "code", None), "value", "")), first_line(exc)
         if code == "context_length_exceeded":
             raise ModelUnavailable(
                 f"the prompt exceeds LMDeploy's context ({said}; {visual_tokens(request, subject)} tokens of it are "
                 "visual): lower the number of tiles, shorten the history or raise context"
             ) from exc
         raise ModelUnavailable(f"LMDeploy refuses the request: {said}") from exc
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).strip() or type(exc).__name__).splitlines()[0][:300]

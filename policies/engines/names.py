@@ -110,6 +110,12 @@ def engine_named(name: str, wanted: Wanted) -> Engine:
         raise UsageError(
             f"--device {wanted.device}: the engine {name} runs on the CPU: leave it out, or take --engine torch"
         )
+    if name.startswith(SERVER) and wanted.vision is not None:
+        raise UsageError(
+            f"--vision {wanted.vision}: the engine {name} is sent pixels: take --engine torch. Python programs alone "
+            "can hand a server what a vision process encoded (VisionClient.encode, then OpenAIEngine): vLLM, started "
+            "with --enable-mm-embeds; every tile goes whole, Flash's compressed ones are not sent that way"
+        )
     for flag, asked, instead in (
         (f"--vision {wanted.vision}", wanted.vision is not None, "sees for itself"),
         (f"--bits {wanted.bits}", wanted.bits != 16, "takes numbers as its files have them"),

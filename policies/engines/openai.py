@@ -6,10 +6,12 @@ stream here and ends the request by closing it: LMDeploy drops stop texts of sev
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,9 +28,18 @@ from foveate.policies.engines.base import (
     Request,
     check_request,
 )
-from foveate.policies.engines.openai_request import DIALECTS, Dialect, body_of
+from foveate.policies.engines.openai_request import (
+    DIALECTS,
+    EXCERPT,
+    Dialect,
+    body_of,
+    counts_fit,
+    excerpt,
+    pixels_in,
+    remedied,
+    usage_of,
+)
 from foveate.policies.engines.streaming import StopText
-from foveate.policies.internvl.tiling import visual_tokens
 
 if TYPE_CHECKING:
     import openai
@@ -36,23 +47,39 @@ if TYPE_CHECKING:
 _FINISHES: Final[Mapping[str, FinishReason]] = MappingProxyType(
     {"stop": "stop", "length": "length", "abort": "aborted"}
 )
-_EXCERPT = 300
 _PIECES_A_TOKEN: Final = 16
 """Most pieces a token that an answer may come in: a server may well send a token's characters one by one."""
 
 _LONGEST_TOKEN: Final = 256
 """Most characters a token that an answer may have on average; only long runs of blanks or dashes come near."""
 
+_READ_ON: Final = 16
+"""Most pieces that are read behind a stop text for the count of the prompt, which follows an answer's own end."""
+
+_READ_ON_S: Final = 0.5
+_CUT_OTHERWISE: Final = (
+    "%s (%s) counts %d tokens in a prompt that has %d visual ones by its tile budgets, and its text does not make up "
+    "the difference: the server keeps to no tile budget, or its tiles have other than 256 tokens. Visual tokens are "
+    "told as 0 where they are not known. LMDeploy and vLLM keep to tile budgets with checkpoints in GitHub's layout, "
+    "not in transformers' (-HF), llama.cpp with none: serve one in GitHub's layout, or say --tiles 12, which published "
+    "ones have, or --tiles 1"
+)
+_log = logging.getLogger(__name__)
+
 
 class OpenAIEngine(Resource, Engine):
     """Asks a server over HTTP.
 
-    Pictures are sent as PNG, whole: the server tiles them. A budget of one tile is kept everywhere, by sending the
-    picture as that tile. Greater ones reach LMDeploy, SGLang and vLLM; llama.cpp and others tile as they do.
+    Pictures are sent as PNG, whole: the server tiles them. A budget by which a picture is one tile is kept everywhere,
+    by sending the picture as that tile. Greater ones are sent to LMDeploy, SGLang and vLLM, which need not keep to
+    them: in transformers' layout (-HF) LMDeploy has the tiles of the checkpoint's processor, and vLLM's word for them
+    is one of GitHub's layout. llama.cpp and others tile as they do. So the server's count of a prompt is compared with
+    what the budgets come to; where they differ by tiles that is logged, once, and ``usage.visual`` is 0 for not known,
+    there and wherever no count comes afterwards. Until such a count comes the budgets are believed.
 
     vLLM also takes what a vision process encoded (``VisionClient.encode``), as ``image_embeds``, if it was started with
-    ``--enable-mm-embeds``; one request has either pixels or these. The form is that of vLLM's source; no vLLM was ever
-    asked.
+    ``--enable-mm-embeds``; one request has either pixels or these. Every tile is sent whole: Flash's compression stays
+    behind. The form is that of vLLM's source; no vLLM was ever asked.
 
     Args:
         url: The server's address, ``http://127.0.0.1:23333``, with or without ``/v1``.
@@ -98,12 +125,14 @@ class OpenAIEngine(Resource, Engine):
         self._connect_s, self._first_s, self._next_s, self._whole_s = connect_s, first_s, next_s, whole_s
         self._retries = retries
         self._client: openai.AsyncOpenAI | None = None
+        self._keeps_budgets = self._reads_on = True
 
     async def _open(self) -> None:
         try:
             import openai
         except ImportError as exc:
             raise MissingDependency("OpenAIEngine", "pip install 'foveate[openai]'") from exc
+        self._keeps_budgets = self._reads_on = True
         timeout = openai.Timeout(self._first_s, connect=self._connect_s)
         self._client = openai.AsyncOpenAI(
             base_url=self.url, api_key=self._key or "none", timeout=timeout, max_retries=self._retries
@@ -125,7 +154,7 @@ class OpenAIEngine(Resource, Engine):
         name = getattr(listed, "id", None)
         if not isinstance(name, str) or not name:
             raise ModelUnavailable(
-                f"{self.url} does not speak OpenAI's protocol: it lists {_excerpt(listed)} as a model, without a name"
+                f"{self.url} does not speak OpenAI's protocol: it lists {excerpt(listed)} as a model, without a name"
             )
         return name
 
@@ -139,14 +168,17 @@ class OpenAIEngine(Resource, Engine):
         owner = dict(listed)[self.served].lower().replace(".", "").replace("-", "")
         known: dict[str, Dialect] = {"lmdeploy": "lmdeploy", "vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp"}
         self.dialect = known.get(owner, "other") if self._asked == "auto" else self._asked
-        self.capabilities = frozenset({"grammar"}) if DIALECTS[self.dialect].grammar else frozenset()
+        ways = DIALECTS[self.dialect]
+        able: dict[Capability, bool] = {"grammar": ways.grammar, "prefill": ways.prefill}
+        self.capabilities = frozenset(name for name, can in able.items() if can)
 
     async def generate(self, request: Request) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream closes the connection, which aborts it at the server.
 
         ``usage`` is the server's own where it came and holds numbers; an answer that a stop text ended is counted
-        here: a piece a token, visual tokens by the reference rule, and no count of the prompt. A server that goes on
-        long after ``max_new_tokens`` is cut off, with ``length``.
+        here: a piece a token, visual tokens by the reference rule, and no count of the prompt, save that the first such
+        answer is read on for it, half a second at most. A server that goes on long after ``max_new_tokens`` is cut
+        off, with ``length``.
 
         Raises:
             UsageError: If the request holds a value that no model can take.
@@ -161,7 +193,7 @@ class OpenAIEngine(Resource, Engine):
             raise ModelUnavailable(f"{self.name} is still being opened")
         body = await asyncio.to_thread(self.body, request)  # pictures take milliseconds to pack
         over_s = time.monotonic() + self._whole_s
-        stop, count, length, began = StopText(request.stop), 0, 0, time.perf_counter()
+        stop, count, length, said, began = StopText(request.stop), 0, 0, "", time.perf_counter()
         first: float | None = None
         finish: FinishReason | None = None
         usage: Any = None
@@ -178,22 +210,24 @@ class OpenAIEngine(Resource, Engine):
                     text = choice.delta.content or ""
                     if text:
                         first = time.perf_counter() if first is None else first
-                        count, length = count + 1, length + len(text)
+                        count, length, said = count + 1, length + len(text), (said + text)[:EXCERPT]
                         yield Delta(text=stop.push(text))
                     if stop.stopped:
                         finish = "stop"
                         break
                     if choice.finish_reason:
-                        finish = self._finish(choice.finish_reason)
+                        finish = self._finish(choice.finish_reason, said)
                     if _beyond(count, length, request.max_new_tokens):
                         finish = "length"
                         break
+                ended = time.perf_counter()
+                behind = await self._read_on(chunks) if stop.stopped and usage is None and pixels_in(request) else None
         if finish is None:
             raise ModelUnavailable(f"{self.url} ended its answer without saying why, after {count} pieces: ask again")
-        ended = time.perf_counter()
         first = ended if first is None else first
         timing = {"prefill": (first - began) * 1000, "decode": (ended - first) * 1000}
-        yield Delta(finish=finish, usage=_usage(usage, request, count, timing))
+        cost = usage_of(usage or behind, request, count, timing)
+        yield Delta(finish=finish, usage=self._checked(replace(cost, output=count) if behind else cost, request))
 
     async def encode(self, images: Sequence[ImagePart]) -> tuple[Encoded, ...]:
         """Refuse: the protocol has no words for it."""
@@ -215,19 +249,44 @@ class OpenAIEngine(Resource, Engine):
         """Raise what a server says in a chunk without choices, where it is no count of tokens."""
         said = getattr(chunk, "message", None) or getattr(chunk, "detail", None)
         if said or getattr(chunk, "object", None) == "error":
-            raise ModelUnavailable(f"{self.url} failed in the middle of an answer: {_excerpt(said or chunk)}")
+            raise ModelUnavailable(f"{self.url} failed in the middle of an answer: {remedied(said or chunk)}")
 
-    def _finish(self, said: object) -> FinishReason:
-        """Read why an answer ended.
+    def _finish(self, why: object, said: str) -> FinishReason:
+        """Read why an answer ended; LMDeploy says ``error``, and what went wrong as if it were the answer.
 
         Raises:
             ModelUnavailable: If for a reason that makes it no answer.
         """
-        finish = _FINISHES.get(said) if isinstance(said, str) else None
+        if why == "error":
+            raise ModelUnavailable(f"{self.url} failed in the middle of an answer: {remedied(said or 'no word why')}")
+        finish = _FINISHES.get(why) if isinstance(why, str) else None
         if finish is None:
-            why = "its own filter ended it" if said == "content_filter" else f"known are {', '.join(_FINISHES)}"
-            raise ModelUnavailable(f"{self.url} ended its answer with finish_reason {_excerpt(repr(said))}: {why}")
+            known = "its own filter ended it" if why == "content_filter" else f"known are {', '.join(_FINISHES)}"
+            raise ModelUnavailable(f"{self.url} ended its answer with finish_reason {excerpt(repr(why))}: {known}")
         return finish
+
+    async def _read_on(self, chunks: AsyncGenerator[Any, None]) -> Any:
+        """Give the counts of the first answer that a stop text ended, where it ends by itself within moments."""
+        if not self._reads_on:
+            return None
+        self._reads_on = False
+        with suppress(TimeoutError, ModelUnavailable, ModelTimeout):  # the answer is there: what follows cannot harm it
+            async with self._errors("it broke off behind its answer"), asyncio.timeout(_READ_ON_S):
+                for _ in range(_READ_ON):
+                    chunk = await anext(chunks, None)
+                    if chunk is None or getattr(chunk, "usage", None):
+                        return getattr(chunk, "usage", None)
+        return None
+
+    def _checked(self, usage: Usage, request: Request) -> Usage:
+        """Leave out the visual tokens where the server's count of the prompt says that they are others."""
+        if not pixels_in(request):
+            return usage
+        fits = counts_fit(usage.prompt, request) if usage.prompt else self._keeps_budgets
+        if not fits and self._keeps_budgets:
+            self._keeps_budgets = False
+            _log.warning(_CUT_OTHERWISE, self.url, self.dialect, usage.prompt, usage.visual)
+        return usage if fits else replace(usage, visual=0)
 
     async def _chunks(self, stream: Any, over_s: float) -> AsyncGenerator[Any, None]:
         """Give a stream's chunks, each within a time, and close the connection at the end."""
@@ -237,7 +296,7 @@ class OpenAIEngine(Resource, Engine):
             if "html" in kind or "json" in kind:
                 async with self._in_time(over_s, limit_s):
                     said = await anext(stream.response.aiter_text(), "")
-                raise ModelUnavailable(f"{self.url} answers with {kind} and not with a stream: {_excerpt(said)}")
+                raise ModelUnavailable(f"{self.url} answers with {kind} and not with a stream: {excerpt(said)}")
             iterator = aiter(stream)
             while True:
                 async with self._in_time(over_s, limit_s):
@@ -281,21 +340,21 @@ class OpenAIEngine(Resource, Engine):
         except openai.APIStatusError as exc:
             raise ModelUnavailable(self._status(exc)) from exc
         except openai.APIConnectionError as exc:
-            why = _excerpt(exc.__cause__ or exc) or type(exc).__name__
+            why = excerpt(exc.__cause__ or exc) or type(exc).__name__
             raise ModelUnavailable(
                 f"{self.url} cannot be reached ({why}): start a server there, or give its address"
             ) from exc
         except openai.APIError as exc:
             told = isinstance(exc.body, Mapping) and exc.body.get("message")
             said = exc if told else exc.body or exc  # without a message the client says no more than that it failed
-            raise ModelUnavailable(f"{self.url}: {broken}: {_excerpt(said)}") from exc
+            raise ModelUnavailable(f"{self.url}: {broken}: {remedied(said)}") from exc
         except (ValueError, AttributeError, TypeError, LookupError) as exc:  # nonsense where JSON was to be
-            raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {_excerpt(exc)}") from exc
+            raise ModelUnavailable(f"{self.url} does not speak OpenAI's protocol: {excerpt(exc)}") from exc
         except httpx2.HTTPError as exc:  # the client maps it up to the first piece, not behind it
-            raise ModelUnavailable(f"{self.url}: {broken}: {_excerpt(exc) or type(exc).__name__}") from exc
+            raise ModelUnavailable(f"{self.url}: {broken}: {excerpt(exc) or type(exc).__name__}") from exc
 
     def _status(self, exc: "openai.APIStatusError") -> str:
-        said = _excerpt(exc.message)
+        said = excerpt(exc.message)
         match exc.status_code:
             case 401 | 403:
                 return f"{self.url} refuses the key: set FOVEATE_API_KEY ({said})"
@@ -304,32 +363,9 @@ class OpenAIEngine(Resource, Engine):
             case code if code >= 500 or code == 429:
                 return f"{self.url} failed {self._retries + 1} times with {code} ({said}): look at its log"
             case code:
-                return f"{self.url} refuses the request with {code}: {said}"
-
-
-def _excerpt(said: object) -> str:
-    """Make one line of what a server said."""
-    return " ".join(str(said)[: 4 * _EXCERPT].split())[:_EXCERPT]
+                return f"{self.url} refuses the request with {code}: {remedied(exc.message)}"
 
 
 def _beyond(pieces: int, length: int, most: int) -> bool:
     """Say whether an answer is longer than so many tokens can be, in whatever pieces they come."""
     return pieces > most * _PIECES_A_TOKEN or length > most * _LONGEST_TOKEN
-
-
-def _usage(said: Any, request: Request, count: int, timing: Mapping[str, float]) -> Usage:
-    visual = 0
-    for part in request.pictures:
-        if isinstance(part.image, Encoded):
-            visual += part.image.visual_tokens
-        else:
-            height, width = part.image.shape[:2]
-            visual += visual_tokens(width, height, max_tiles=part.max_tiles)
-    cached = _count(getattr(getattr(said, "prompt_tokens_details", None), "cached_tokens", None))
-    prompt, output = _count(getattr(said, "prompt_tokens", None)), _count(getattr(said, "completion_tokens", None))
-    return Usage(prompt, visual, cached, output or count, dict(timing))
-
-
-def _count(said: object) -> int:
-    """Read a number of tokens; nonsense is as if none came."""
-    return said if isinstance(said, int) and not isinstance(said, bool) and said > 0 else 0

@@ -34,7 +34,7 @@ class ScriptedEngine(Resource, Engine):
         aborted: How many streams were closed before their end.
     """
 
-    capabilities: frozenset[Capability] = frozenset({"encode", "score"})
+    capabilities: frozenset[Capability] = frozenset({"encode", "score", "prefill"})
 
     def __init__(self, answers: Sequence[str], *, scores: Mapping[str, float] | None = None) -> None:
         self.answers = tuple(answers)

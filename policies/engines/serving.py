@@ -14,7 +14,6 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable, UsageError
 from foveate.policies.engines.lmdeploy_settings import check_lmdeploy
 from foveate.policies.engines.servable import Servable
-from foveate.policies.internvl.catalogue import Language
 from foveate.policies.internvl.checkpoint import BUNDLED
 
 ServerName: TypeAlias = Literal["lmdeploy", "vllm", "sglang", "llamacpp"]
@@ -197,9 +196,9 @@ def check_order(name: ServerName, order: Order) -> None:
     """
     if name == "llamacpp" and (order.tp or 1) > 1:
         raise UsageError(f"--tp {order.tp}: llama.cpp spreads no model over a number of GPUs: leave it out")
-    if order.subject.size is not None and not _spread(order.subject.size.language, order.cards):
+    if order.subject.size is not None and not order.subject.size.language.parts_among(order.cards):
         language = order.subject.size.language
-        best = next(count for count in range(order.cards - 1, 0, -1) if _spread(language, count))
+        best = next(count for count in range(order.cards - 1, 0, -1) if language.parts_among(count))
         raise UsageError(
             f"--tp {order.cards}: the {language.heads} heads of {order.subject.model} ({language.shared} of keys and "
             f"values) cannot be parted among so many GPUs: say --tp {best}"
@@ -218,12 +217,6 @@ def check_order(name: ServerName, order: Order) -> None:
         f"a picture of {tiles} tiles is {needed} tokens, and with its prompt it does not fit into a context of "
         f"{length}: " + (f"say {', or '.join(remedies)}" if remedies else "take a model with a longer one")
     )
-
-
-def _spread(language: Language, cards: int) -> bool:
-    """Tell whether attention can be parted among graphics cards; a head of keys and values may lie on several."""
-    shared = language.shared % cards == 0 or cards % language.shared == 0
-    return language.heads % cards == 0 and shared
 
 
 class _Room(NamedTuple):

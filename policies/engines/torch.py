@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from foveate.actions.errors import MissingDependency, ModelTimeout, ModelUnavailable
 from foveate.envs.base import Resource
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class TorchEngine(Resource, Engine):
-    """Serves one InternVL checkpoint in transformers' layout.
+    """Serves one InternVL checkpoint, in either layout.
 
     Tiling, prompt and decoding loop are foveate's own (neither torchvision nor a processor is needed). Everything
     that blocks runs in one thread that lives from ``open`` to ``close``; requests are served one after the other. Code
@@ -67,7 +67,7 @@ class TorchEngine(Resource, Engine):
         UsageError: If the address is none.
     """
 
-    capabilities: frozenset[Capability] = frozenset({"encode", "score", "grammar", "logprobs"})
+    capabilities: frozenset[Capability] = frozenset({"encode", "score", "grammar", "prefill", "logprobs"})
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class TorchEngine(Resource, Engine):
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="foveate-torch")
         self._turn = asyncio.Lock()
         try:
-            checkpoint = await self._in_thread(lambda: checkpoints.check(checkpoints.find(self._model_path)))
+            checkpoint = await self._in_thread(self._found)
             if self._remote is not None:
                 await self._reach(self._remote, checkpoint)
             self._loaded = await self._in_thread(lambda: self._load(checkpoint))
@@ -123,6 +123,16 @@ class TorchEngine(Resource, Engine):
         finally:
             if thread is not None:
                 await asyncio.to_thread(thread.shutdown)
+
+    def _found(self) -> checkpoints.Checkpoint:
+        """Find the model, and look whether it can be had here before it is fetched."""
+        try:
+            from foveate.policies.engines.torch_room import check_wanted
+        except ImportError as exc:
+            raise MissingDependency("TorchEngine", f"pip install 'foveate[torch]' ({exc})") from exc
+        how: dict[str, Any] = {"device": self._device, "dtype": self._dtype, "bits": self._bits}
+        how |= {"blind": not self._local_vision, "fetched": checkpoints.hub_id_of(self._model_path) is not None}
+        return checkpoints.check(checkpoints.find(self._model_path, wanted=lambda said: check_wanted(said, **how)))
 
     async def _reach(self, remote: RemoteVision, checkpoint: checkpoints.Checkpoint) -> None:
         """Look for the vision process before gigabytes are loaded."""

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 import transformers
 
-from foveate.actions.errors import CheckpointError, ModelUnavailable
+from foveate.actions.errors import CheckpointError, ModelUnavailable, first_line
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.converting import Weights, plan
 from foveate.policies.internvl.fingerprint import vision_sources
-from foveate.policies.internvl.layouts import ROUTER
+from foveate.policies.internvl.layouts import ROUTER, refuse_tensors
 from foveate.policies.internvl.reference_model import internvl_class, internvl_config, without_memory
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -60,7 +60,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             checkpoint.folder, local_files_only=True, trust_remote_code=False
         )
     except Exception as exc:  # the tokenizers library raises bare Exceptions
-        raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+        raise CheckpointError(f"the tokenizer of {checkpoint.folder} cannot be loaded: {first_line(exc)}") from exc
 
 
 def load_model(checkpoint: Checkpoint, dtype: torch.dtype, *, blind: bool = False) -> Any:
@@ -90,19 +90,16 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype, *, blind: bool = Fals
             **_where(checkpoint, blind=blind),
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ArithmeticError) as exc:
-        raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {_first(exc)}") from exc
+        raise CheckpointError(f"{checkpoint.folder} cannot be loaded: {first_line(exc)}") from exc
     wrong = {
         "has tensors of another shape than its configuration says": info.get("mismatched_keys", ()),
         "lacks tensors": info.get("missing_keys", ()),
         "holds tensors that its configuration does not know": info.get("unexpected_keys", ()),
     }
-    for says, keys in wrong.items():
-        names = sorted(key if isinstance(key, str) else str(key[0]) for key in keys)
-        if blind:
-            names = [name for name in names if not _TOWER_LAYER.match(name)]
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(names[:3])}{more}")
+    named = {says: (key if isinstance(key, str) else str(key[0]) for key in keys) for says, keys in wrong.items()}
+    if blind:
+        named = {says: (name for name in names if not _TOWER_LAYER.match(name)) for says, names in named.items()}
+    refuse_tensors(checkpoint.folder, named)
     return model
 
 
@@ -126,7 +123,8 @@ def load_tower(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as exc:
-        raise CheckpointError(f"the vision tower of {checkpoint.folder} does not fit: {_first(exc, 1)}") from exc
+        said = " ".join(str(exc).split())[:300]
+        raise CheckpointError(f"the vision tower of {checkpoint.folder} does not fit: {said}") from exc
     return model.eval()
 
 
@@ -135,6 +133,12 @@ def _where(checkpoint: Checkpoint, *, blind: bool) -> dict[str, Any]:
     if checkpoint.layout == "transformers":
         return {"pretrained_model_name_or_path": checkpoint.folder, "use_safetensors": True}
     with Weights(checkpoint.folder) as weights:
+        routing = next((name for name in weights.shapes if name.startswith(ROUTER)), None)
+        if routing is not None and checkpoint.thresholds is None:
+            raise CheckpointError(
+                f"{checkpoint.folder} holds a router's tensors ({routing}, ...), and its config.json says nothing of "
+                "it: copy flash_relative_threshold and flash_absolute_threshold from the Flash checkpoint's"
+            )
         own = {
             name: shape
             for name, shape in weights.shapes.items()
@@ -166,8 +170,3 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _first(exc: BaseException, line: int = 0) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return lines[min(line, len(lines) - 1)][:300] if lines else type(exc).__name__

@@ -7,13 +7,16 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from foveate.actions.errors import MissingDependency, ModelUnavailable
+from foveate.actions.errors import MissingDependency, ModelUnavailable, first_line
 
 EVERY_GPU: Final = "cuda:all"
 """The device that is all GPUs together, each with some of the layers."""
 
 _BLOCK = 64
 """Columns that share a scale in 4 bits; 8 bits could do with fewer, and no model needs it."""
+
+_CPU_FULL: Final = "DefaultCPUAllocator"
+"""In what torch says where the machine itself has no memory left; that error has no class of its own."""
 
 _EXTRA = "pip install 'foveate[quantised]'"
 
@@ -23,9 +26,15 @@ def enough_memory(device: torch.device) -> Iterator[None]:
     """Map torch's lack of memory to ModelUnavailable."""
     try:
         yield
-    except torch.OutOfMemoryError as exc:
-        first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
-        raise ModelUnavailable(f"{device} has not enough memory: {first[:300]}") from exc
+    except RuntimeError as exc:
+        first = first_line(exc)
+        if not isinstance(exc, torch.OutOfMemoryError) and _CPU_FULL not in first:
+            raise
+        raise ModelUnavailable(
+            f"{device} has not enough memory: {first}: lower the number of tiles (--tiles), take fewer bits "
+            "(--bits 8 or 4) or more GPUs (--device cuda:all), a smaller model, or a server elsewhere (--engine "
+            "openai:URL)"
+        ) from exc
 
 
 def check_bits(bits: int, text: Mapping[str, Any]) -> None:

@@ -14,8 +14,8 @@ from foveate.actions.errors import CheckpointError, ModelUnavailable
 from foveate.policies.engines.base import Encoded, Request
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.converting import Source, Weights
-from foveate.policies.internvl.layouts import ROUTER
-from foveate.policies.internvl.vir import KEPT_SHARE, Router, decide, shuffled, within
+from foveate.policies.internvl.layouts import ROUTER, refuse_tensors
+from foveate.policies.internvl.vir import KEPT_SHARE, Router, route, shuffled, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ class Vision:
             return [bool(one) for one in within(certainty, per_tile, request.visual_tokens).tolist()]
         if request.flash is None and not self._checkpoint.flash:
             return [False] * len(certainty)
-        return [bool(one) for one in decide(certainty, thresholds).tolist()]
+        chosen = route(certainty, relative=thresholds.relative, absolute=thresholds.absolute)
+        return [bool(one) for one in chosen.tolist()]
 
 
 def visual_tokens(pictures: Sequence[TileFeatures], compressed: Sequence[bool]) -> Tensor:
@@ -177,17 +178,13 @@ def load_router(model: Any, checkpoint: Checkpoint) -> Router:
     wanted = {name: tuple(value.shape) for name, value in router.state_dict().items()}
     with Weights(checkpoint.folder) as weights:
         given = {name: shape for name, shape in weights.shapes.items() if name.startswith(ROUTER)}
+        both = wanted.keys() & given.keys()
         wrong = {
             "lacks tensors of its router": wanted.keys() - given.keys(),
             "holds tensors that no router has": given.keys() - wanted.keys(),
-            "has tensors of its router in another shape": {name for name in wanted.keys() & given.keys() if
-                                                           wanted[name] != given[name]},
-        }  # fmt: skip
-        for says, names in wrong.items():
-            if names:
-                listed = sorted(names)
-                more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
-                raise CheckpointError(f"{checkpoint.folder} {says}: {', '.join(listed[:3])}{more}")
+            "has tensors of its router in another shape": (name for name in both if wanted[name] != given[name]),
+        }
+        refuse_tensors(checkpoint.folder, wrong)
         state = {name: weights.read(Source((name,))) for name in wanted}
     router.load_state_dict(state, assign=True)
     return router.to(model.device, model.dtype).eval()

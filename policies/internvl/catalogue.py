@@ -20,6 +20,9 @@ STAGES: Final = ("", "-Pretrained", "-Instruct", "-MPO")
 _BYTES: Final[Mapping[Number, float]] = MappingProxyType({"bf16": 2.0, "fp8": 1.0, "int4": 0.5625})
 """Bytes a weight; int4 with a 16-bit scale and zero point for every 64."""
 
+ROOM: Final = 1.15
+"""An engine needs so many times the bytes of weights and cache: activations, buffers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tower:
@@ -118,6 +121,11 @@ class Language:
         """Count the weights that a token goes through, embeddings left out."""
         return self.layers * self.layer(self.chosen)
 
+    def parts_among(self, gpus: int) -> bool:
+        """Tell whether tensor parallelism can part attention so; a head of keys and values may lie on several GPUs."""
+        shared = self.shared % gpus == 0 or gpus % self.shared == 0
+        return self.heads % gpus == 0 and shared
+
     @property
     def cache_bytes(self) -> int:
         """Give the bytes of keys and values that a token of context takes, in 16 bits."""
@@ -137,7 +145,7 @@ class Size:
         tower: What it sees with.
         language: What it reads and writes with.
         gpus: Graphics cards of 80 GB that its makers serve it on.
-        flash: Whether there is a checkpoint with a router.
+        flash: Whether a checkpoint with a router is known.
         suffix: What its ids have after the name.
         own: The id or folder of a checkpoint that is none of InternVL3.5's; empty otherwise.
     """
@@ -224,6 +232,7 @@ SIZES: Final[Mapping[str, Size]] = MappingProxyType(
                 LARGE_TOWER,
                 Language("Qwen3-235B-A22B", 4096, 94, 64, 4, 1536, experts=128, chosen=8),
                 gpus=8,
+                flash=False,  # the paper measured one; that it can be had, a third party's table says alone
             ),
         )
     }

@@ -1,8 +1,9 @@
 """Checkpoints: finding a model's folder and checking it before anything heavy is loaded."""
 
 import json
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -61,12 +62,15 @@ class Checkpoint:
     config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-def find(model: str | Path, *, endpoint: str | None = None) -> Path:
+def find(
+    model: str | Path, *, wanted: Callable[[Mapping[str, Any]], object] | None = None, endpoint: str | None = None
+) -> Path:
     """Give the folder of a model; blocks, and may download.
 
     Args:
         model: A bundled model's name, a folder, or a hub id: ``owner/name``, of ModelScope ``modelscope:owner/name``,
             with ``@revision`` behind it to pin a branch, tag or commit.
+        wanted: Is given ``config.json`` before anything great is fetched, and raises where the model is not wanted.
         endpoint: The hub's address; None is the hub client's own.
 
     Raises:
@@ -74,18 +78,24 @@ def find(model: str | Path, *, endpoint: str | None = None) -> Path:
         CheckpointError: If the hub has it in a layout that cannot be loaded.
         MissingDependency: If a hub id is given and the hub's client is not installed.
     """
+
+    def check_config(folder: Path) -> None:
+        said = _config(folder)
+        if wanted is not None:
+            wanted(said)
+
     name = str(model)
-    if name in BUNDLED:
-        return Path(str(files("foveate.policies.internvl") / name))
-    folder = at_home(name)
+    folder = Path(str(files("foveate.policies.internvl") / name)) if name in BUNDLED else at_home(name)
     if folder.is_dir():
+        if wanted is not None:
+            check_config(folder)
         return folder
     if folder.exists():
         raise ModelUnavailable(f"{name} is a file: give the folder that holds config.json")
     hub_id = hub_id_of(model)
     if hub_id is None:
         raise ModelUnavailable(f"no model {name!r}: give 'tiny', a folder with config.json, or a hub id owner/name")
-    return fetch(hub_id, _config, endpoint=endpoint)  # the layout is looked at before gigabytes are fetched
+    return fetch(hub_id, check_config, endpoint=endpoint)  # before gigabytes are fetched
 
 
 def hub_id_of(model: str | Path) -> HubId | None:
@@ -221,10 +231,13 @@ def _check_weights(folder: Path) -> None:
     if not weights:
         pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix in _PICKLED]
         if pickled:
+            first = next((name for name in pickled if name.startswith("pytorch_model")), pickled[0])
+            every = re.sub(r"-\d+-of-(\d+)", r"-*-of-\1", first)  # of a number of files all
             raise CheckpointError(
-                f"{folder} holds pickled weights ({pickled[0]}), which can run code and are never loaded. Write them "
-                'anew, in that folder: python -c "import torch, safetensors.torch as s; s.save_file(torch.load('
-                f"'{pickled[0]}', weights_only=True), 'model.safetensors')\""
+                f"{folder} holds pickled weights ({first}), which can run code and are never loaded. Write them anew, "
+                'in that folder: python -c "import glob, torch, safetensors.torch as s; w = {}; [w.update(torch.load('
+                f"f, 'cpu', weights_only=True)) for f in sorted(glob.glob('{every}'))]; s.save_file({{k: "
+                "v.contiguous().clone() for k, v in w.items()}, 'model.safetensors')\""
             )
         raise CheckpointError(f"{folder} holds no weights: model.safetensors is missing")
     for path in weights:

@@ -18,6 +18,7 @@ from foveate.policies.internvl.layouts import (
     github_config,
     github_piece,
     on_disk,
+    refuse_tensors,
     transformers_config,
     transformers_pieces,
 )
@@ -253,16 +254,12 @@ def _check_tensors(
             given[piece.name] = shape if piece.part is None else (_third(name, shape), *shape[1:])
     if config["text_config"].get("tie_word_embeddings") or config.get("tie_word_embeddings"):
         wanted.pop("language_model.lm_head.weight", None)
+    both = wanted.keys() & given.keys()
     wrong = {
-        "lacks tensors": sorted(wanted.keys() - given.keys()),
-        "has tensors of another shape than its configuration says": sorted(
-            name for name in wanted.keys() & given.keys() if wanted[name] != given[name]
-        ),
+        "lacks tensors": wanted.keys() - given.keys(),
+        "has tensors of another shape than its configuration says": (n for n in both if wanted[n] != given[n]),
     }
-    for says, names in wrong.items():
-        if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(f"{source} {says}: {', '.join(names[:3])}{more}")
+    refuse_tensors(source, wrong)
 
 
 def transformers_files(source: Path, config: Mapping[str, Any]) -> dict[str, str]:

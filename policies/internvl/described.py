@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from foveate.actions.errors import CheckpointError
-from foveate.policies.internvl.catalogue import Language, Size, Tower
+from foveate.policies.internvl.catalogue import ROOM, Language, Size, Tower
 from foveate.policies.internvl.checkpoint import find_config
 from foveate.policies.internvl.layouts import is_flash, layout_of, transformers_config
 
-_GPU_BYTES = 80e9
+_GPU_BYTES: Final = 80e9
 
 
 def described(model: str | Path) -> Size:
@@ -30,8 +31,8 @@ def described(model: str | Path) -> Size:
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as exc:
         raise CheckpointError(f"{model}: its config.json does not say what it is made of: {exc!r}") from exc
     size = Size(Path(str(model)).name, tower, language, flash=is_flash(said), own=str(model))
-    needed = size.memory("bf16", flash=size.flash)
-    return Size(size.name, tower, language, gpus=math.ceil(needed / _GPU_BYTES), flash=size.flash, own=size.own)
+    filled = math.ceil(ROOM * size.memory("bf16", flash=size.flash) / _GPU_BYTES)
+    return replace(size, gpus=1 << (filled - 1).bit_length())  # a power of two, as tensor parallelism wants it
 
 
 def parts_of(config: Mapping[str, Any]) -> tuple[Tower, Language]:

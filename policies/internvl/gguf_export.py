@@ -14,7 +14,7 @@ from foveate.policies.internvl.checkpoint import Checkpoint, check, read_json
 from foveate.policies.internvl.converting import Source, Weights, plan
 from foveate.policies.internvl.gguf_names import TEXT, TEXT_LAYER, VISION, VISION_LAYER
 from foveate.policies.internvl.gguf_tokenizer import STAND_INS, WHOLE_WORDS, Vocabulary, vocabulary
-from foveate.policies.internvl.layouts import on_disk
+from foveate.policies.internvl.layouts import on_disk, refuse_tensors
 
 if TYPE_CHECKING:
     from gguf import GGUFWriter
@@ -182,12 +182,7 @@ class _Tensors:
         Raises:
             CheckpointError: If a tensor was not written; names it.
         """
-        if self._left:
-            names = sorted(self._left)
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise CheckpointError(
-                f"{self._folder} holds tensors that GGUF has no place for: {', '.join(names[:3])}{more}"
-            )
+        refuse_tensors(self._folder, {"holds tensors that GGUF has no place for": self._left})
 
 
 def _write_model(path: Path, checkpoint: Checkpoint, tensors: _Tensors, words: Vocabulary) -> int:

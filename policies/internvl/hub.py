@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from foveate.actions.errors import MissingDependency, ModelUnavailable
+from foveate.actions.errors import MissingDependency, ModelUnavailable, first_line
 
 WANTED: Final = ("*.json", "*.txt", "*.jinja", "*.model", "*.safetensors")
 """Which files of a repository are fetched."""
@@ -136,14 +136,13 @@ class _HuggingFace:
         cause: BaseException = exc
         while cause.__cause__ is not None:  # what the hub said, where the client says what may have been the matter
             cause = cause.__cause__
-        first = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         where = f"the hub {self._address}"
         if self._forbidden:
             why = "HF_HUB_OFFLINE is set: nothing is asked of a hub"
         elif self._offline:
             why = f"{where} cannot be reached"
         else:
-            why = f"{where} says: {first[:200]} (whole files are kept: the same command goes on)"
+            why = f"{where} says: {first_line(cause)} (whole files are kept: the same command goes on)"
         return ModelUnavailable(
             f"there is no folder {str(self._model)!r}, and {why}: give 'tiny' or the folder of a downloaded checkpoint"
         )
@@ -198,9 +197,8 @@ def _modelscope(model: HubId, wanted: list[str]) -> Path:
     try:
         return Path(snapshot_download(model.name, allow_patterns=wanted, **revision))
     except Exception as exc:  # its client raises what its own transport raised, of many kinds
-        first = (str(exc).strip() or type(exc).__name__).splitlines()[0]
         raise ModelUnavailable(
-            f"ModelScope cannot give {model}: {first[:200]} (whole files are kept: the same command goes on)"
+            f"ModelScope cannot give {model}: {first_line(exc)} (whole files are kept: the same command goes on)"
         ) from exc
 
 

@@ -5,8 +5,9 @@ library of that name reads (``internvl``). Nothing here loads a tensor or runs a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from foveate.actions.errors import CheckpointError
@@ -337,3 +338,20 @@ def _square(vision: Mapping[str, Any], name: str) -> int:
     if not sides or any(not isinstance(side, int) or side != sides[0] for side in sides):
         raise CheckpointError(f"vision_config.{name} is {value!r}: tiles and patches are square")
     return int(sides[0])
+
+
+def refuse_tensors(where: Path, wrong: Mapping[str, Iterable[str]]) -> None:
+    """Refuse a checkpoint whose tensors are not those that are wanted.
+
+    Args:
+        where: Its folder.
+        wrong: What is the matter, as "lacks tensors", with the names of the tensors that it is the matter with.
+
+    Raises:
+        CheckpointError: If there is one; names the first three.
+    """
+    for says, names in wrong.items():
+        listed = sorted(names)
+        if listed:
+            more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+            raise CheckpointError(f"{where} {says}: {', '.join(listed[:3])}{more}")

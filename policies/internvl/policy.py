@@ -1,9 +1,11 @@
 """InternVLPolicy: one picture, a task and the operations so far, to the next actions."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 from foveate.actions.errors import ModelUnavailable, OutOfFrame, ParseError, ResetNeeded, UsageError
 from foveate.actions.grammar import answer_pattern
@@ -12,12 +14,15 @@ from foveate.envs.base import Observation, Resource
 from foveate.policies.answers import decide
 from foveate.policies.base import Completion, Decision, Look, Policy, Sampling, Turn, Usage
 from foveate.policies.engines.base import Delta, Engine, FinishReason, ImagePart, Message, Request, TextPart
-from foveate.policies.engines.names import LLAMACPP, LMDEPLOY, SERVER, Wanted, check_engine, engine_named
+from foveate.policies.engines.names import LLAMACPP, SERVER, Wanted, check_engine, engine_named
 from foveate.policies.internvl import checkpoint as checkpoints
 from foveate.policies.internvl.conversations import pictures
+from foveate.policies.internvl.layouts import is_flash
 from foveate.policies.internvl.profile import ModelProfile
 from foveate.policies.internvl.profiles import INTERNVL3_5, PROFILES, profile_named
 from foveate.policies.internvl.prompts import last_notes, platform_of, previous_operations
+
+_FLASH_REMEDY: Final = "Take one whose name ends in -Flash, or leave flash out"
 
 
 class InternVLPolicy(Resource, Policy):
@@ -25,7 +30,8 @@ class InternVLPolicy(Resource, Policy):
 
     The prompt holds an explicit system message, the current picture, and after it the task, the previous operations
     and the notes on the last step; nothing is remembered between steps. Decoding is greedy and without thoughts
-    unless a Look says otherwise.
+    unless a Look says otherwise. An engine without ``prefill`` (LMDeploy's server) is asked to think by the system
+    message and its sampling alone, as InternVL's authors do, and may leave the thought out; a grammar insists on it.
 
     Args:
         model: ``tiny`` (bundled), a checkpoint's folder, or a hub id; a GGUF file or its folder for llama.cpp.
@@ -34,7 +40,7 @@ class InternVLPolicy(Resource, Policy):
         profile: How to talk to the model, or the name of one; None is what the checkpoint names, else InternVL3.5's.
         look: The default of what may vary per step.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``cuda:all``, for an engine that is given by name.
-        flash: Let a router compress tiles (ViR); None is what the checkpoint says.
+        flash: Let a router compress tiles (ViR); None is what the checkpoint says, and the only one for a server.
         grammar: Let the model say nothing but an answer of the canonical form, with one action of those offered; a
             thought before it stays free.
         images_kept: Pictures of so many earlier steps go before the current one, a tile each.
@@ -100,11 +106,10 @@ class InternVLPolicy(Resource, Policy):
                     f"the {type(self._engine).__name__} given to InternVLPolicy is not open: open it first, it stays "
                     "open after the policy"
                 )
-            self._check_grammar(self._engine)
+            self._check(self._engine)
             return
-        if not self._told and not self._serves and self.model not in PROFILES:
-            loads = self._engine_name != LMDEPLOY
-            self._use(await asyncio.to_thread(_named_by, self._model_path, whole=loads))
+        if not self._serves:
+            self._read(await asyncio.to_thread(checkpoints.find_config, self._model_path))
         wanted = Wanted(
             self.model, device=self._device, flash=self.flash, trust_remote_code=self._trusted, vision=self._vision,
             local_vision=self._local_vision, bits=self._bits,
@@ -118,27 +123,55 @@ class InternVLPolicy(Resource, Policy):
             raise
         self._engine = engine
 
+    def _read(self, config: Mapping[str, Any]) -> None:
+        """Take on what a checkpoint's configuration names, and refuse what it cannot do, before the rest is fetched."""
+        name = config.get("foveate_profile")
+        if not self._told and isinstance(name, str):
+            self._use(profile_named(name))
+        routed = is_flash(config)
+        if self.flash and not routed:
+            raise ModelUnavailable(f"{self.model} cannot run Flash: it has no router. {_FLASH_REMEDY}")
+        if self.images_kept and routed and (self.flash or (self.flash is None and config.get("flash_mode"))):
+            raise UsageError(
+                f"images_kept={self.images_kept}: a router judges all pictures of a request together, and earlier ones "
+                "would change what is seen of the current one: leave it out, or say flash=False (--flash off)"
+            )
+
     def _fit(self, engine: Engine) -> None:
         """Check that an engine that was opened can do what is wanted, and take on what it says of its model."""
+        if self.flash is not None and (self._engine_name or "").startswith(SERVER):
+            switch = "on" if self.flash else "off"
+            raise UsageError(
+                f"--flash {switch}: no request switches the router of {self._engine_name}: leave it out here, and say "
+                f"it where the server is started (foveate serve MODEL --flash {switch})"
+            )
         if self.flash and "flash" not in engine.capabilities:
             raise ModelUnavailable(
-                f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. Take one whose "
-                "name ends in -Flash, or leave flash out"
+                f"{self.model} cannot run Flash on the {type(engine).__name__}: it has no router. {_FLASH_REMEDY}"
             )
-        self._check_grammar(engine)
         if self._serves:
             self.model = str(getattr(engine, "served", self.model))
             if not self._told:
                 self._use(PROFILES.get(str(getattr(engine, "profile", None) or self.model)))
+        self._check(engine)
 
     @property
     def engine(self) -> Engine | None:
         """The engine while it is open; None before and after, where it was given by name."""
         return self._engine
 
-    def _check_grammar(self, engine: Engine) -> None:
+    def _check(self, engine: Engine) -> None:
+        """Refuse an engine that cannot keep to a grammar, or cannot begin an answer that has to begin somehow."""
         if self._grammar and "grammar" not in engine.capabilities:
             raise ModelUnavailable(f"{type(engine).__name__} cannot keep to a grammar here: leave the grammar out")
+        begun = self.profile.plain_prefill
+        if begun and not self._grammar and "prefill" not in engine.capabilities:
+            grammar = "add a grammar (--grammar), or " if "grammar" in engine.capabilities else ""
+            raise ModelUnavailable(
+                f"{type(engine).__name__} cannot be given the beginning of an answer here, and every one of the model "
+                f"profile {self.profile.name!r} begins with {begun!r}: {grammar}take an engine in this process or a "
+                "server of vLLM, SGLang or llama.cpp"
+            )
 
     async def _close(self) -> None:
         self._task = None
@@ -196,7 +229,7 @@ class InternVLPolicy(Resource, Policy):
         earlier = self._earlier(observation, history)
         if earlier:
             user = f"Image-{len(earlier) + 1} is the current picture, those before it are of the steps before.\n{user}"
-        prefill = profile.think_prefill if thinking else profile.plain_prefill
+        prefill = self._prefill(thinking)
         return Request(
             messages=(Message("system", (TextPart(system),)), pictures([*earlier, current], user)),
             prefill=prefill,
@@ -215,6 +248,12 @@ class InternVLPolicy(Resource, Policy):
         seen = [turn.observation.image for turn in history]  # of a question that is asked again the current one, too
         earlier = [image for image in seen if image.size and image is not observation.image]
         return [ImagePart(image, 1) for image in earlier[-self.images_kept :]]
+
+    def _prefill(self, thinking: bool) -> str:
+        """Say how an answer begins; an engine that cannot be given that leaves it to the prompt, or to a grammar."""
+        if self._engine is not None and "prefill" not in self._engine.capabilities:
+            return ""
+        return self.profile.think_prefill if thinking else self.profile.plain_prefill
 
     def _pattern(self, observation: Observation, thinking: bool, prefill: str) -> str:
         operation = thinking or self.profile.answer != "action"
@@ -260,13 +299,3 @@ def _merged(look: Look | None, default: Look) -> Look:
         thinking=look.thinking if look.thinking is not None else default.thinking,
         sampling=look.sampling if look.sampling is not None else default.sampling,
     )
-
-
-def _named_by(model: str | Path, *, whole: bool) -> ModelProfile | None:
-    """Give the profile that a checkpoint names for itself; without ``whole`` its weights are left to others."""
-    if whole:
-        name = checkpoints.check(checkpoints.find(model)).profile
-    else:
-        said = checkpoints.find_config(model).get("foveate_profile")
-        name = said if isinstance(said, str) else None
-    return profile_named(name) if name is not None else None

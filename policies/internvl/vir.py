@@ -11,8 +11,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from foveate.policies.internvl.layouts import Thresholds
-
 HEADS: Final = 16
 """Attention heads of the pooling, whatever the width of the vision tower."""
 
@@ -125,30 +123,31 @@ def shuffled(patches: Tensor, ratio: float) -> Tensor:
     return squares.reshape(tiles, new * new, step * step * width)
 
 
-def decide(certainty: Tensor, thresholds: Thresholds) -> Tensor:
+def route(gate: Tensor, *, relative: float, absolute: float) -> Tensor:
     """Decide which tiles of one request are compressed.
 
     A single tile never is, nor are tiles that are all alike: none lies above the quantile.
 
     Args:
-        certainty: float (tiles,), of all tiles of the request, thumbnails included, and of no other request.
-        thresholds: The checkpoint's, or a caller's.
+        gate: float (tiles,), 0 to 1, the probability that a tile may be compressed: of all tiles of the request,
+            thumbnails included, and of no other request.
+        relative: The share of tiles that stays whole, 0 to 1, as a quantile of ``gate``.
+        absolute: The least probability at which a tile is compressed, 0 to 1.
 
     Returns:
-        bool (tiles,).
+        bool (tiles,), True where a tile is compressed.
     """
-    if not len(certainty):
-        return certainty.bool()
-    values = certainty.float()
-    quantile = torch.quantile(values, thresholds.relative)
-    return (values > quantile) & (values >= thresholds.absolute)
+    if not len(gate):
+        return gate.bool()
+    values = gate.float()
+    return (values > torch.quantile(values, relative)) & (values >= absolute)
 
 
 def within(certainty: Tensor, tokens_per_tile: int, budget: int) -> Tensor:
     """Compress as few tiles as a budget of visual tokens asks for, the surest first; all of them if it is too small.
 
     Args:
-        certainty: float (tiles,), as for ``decide``.
+        certainty: float (tiles,), as ``route`` takes it.
         tokens_per_tile: Visual tokens of a whole tile.
         budget: Visual tokens that the request may have.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from foveate.actions.errors import TrainingError
+from foveate.actions.errors import TrainingError, first_line
 from foveate.policies.engines.torch_loading import quiet
 from foveate.policies.training.architecture import write_checkpoint
 from foveate.policies.training.settings import StageSettings
@@ -68,5 +68,5 @@ def write_model(folder: Path, model: Any) -> None:
     except Exception as exc:  # the tokenizers library raises bare Exceptions, safetensors its own
         with contextlib.suppress(OSError):
             shutil.rmtree(part)
-        why = (str(exc).strip() or type(exc).__name__).splitlines()[0]
+        why = first_line(exc)
         raise TrainingError(f"the model {folder} cannot be written: {why}: make room there") from exc

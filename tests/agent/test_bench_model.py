@@ -42,6 +42,21 @@ def test_a_mixture_is_charged_for_the_experts_that_a_token_goes_through() -> Non
     assert many > 1.2 * found
 
 
+def test_a_router_has_its_own_work_and_saves_the_language_models() -> None:
+    size = SIZES["1B"]
+    router = replace(H200, flops=1e9)  # so slow at arithmetic that nothing else counts
+    whole, routed = (
+        floor_ms(size.tower, size.language, router, tiles=1, prompt=0, output=0, width=2, flash=flash)
+        for flash in (False, True)
+    )
+    seen, width, patches = 1024, size.language.width, 1025
+    second = 2 * 64 * (16 * seen * 2 * width + 4 * width**2 + 2 * width**2)
+    pooled = 2 * 2 * 2 * patches * seen**2 + 4 * 8 * 2 * seen**2
+    assert routed - whole == pytest.approx(1e3 * (second + pooled) / 1e9, rel=1e-6)
+    fewer = floor_ms(size.tower, size.language, H200, tiles=13, prompt=400 + 64 * 13, output=32, width=2, flash=True)
+    assert fewer < floor_ms(size.tower, size.language, H200, tiles=13, prompt=400 + 256 * 13, output=32, width=2)
+
+
 def test_rows_say_what_was_asked_and_jumping_forward_draws_less() -> None:
     pytest.importorskip("xgrammar", reason="xgrammar is not installed: pip install 'foveate[grammar]'")
     lines: list[str] = []
@@ -51,7 +66,7 @@ def test_rows_say_what_was_asked_and_jumping_forward_draws_less() -> None:
     made, flash = "1B, 1 layers, 1/16, made up", "1B-Flash, 1 layers, 1/16, made up"
     assert {model for model, _ in rows} == {"tiny", made, flash}
     assert [rows[made, tiles]["visual"] for tiles in (1, 2)] == [256, 768]
-    assert rows[flash, 2]["visual"] < 768
+    assert [rows[flash, tiles]["visual"] for tiles in (1, 2)] == [256, 192], "a single tile is never compressed"
     for row in rows.values():
         assert row["output"] == 3 and row["prompt"] > row["visual"]
         parts = row["encode_ms"] + row["prefill_ms"] + 3 * row["per_token_ms"]

@@ -63,9 +63,10 @@ def test_flash_with_a_model_that_has_no_router_ends_before_the_first_step(tmp_pa
 
 
 @pytest.mark.torch
-def test_a_checkpoint_is_converted_by_the_command(tmp_path: Path) -> None:
-    source = Path(str(files("foveate.policies.internvl") / "tiny"))
-    command = [COMMAND, "convert", str(source), "--to", "github", "--out", "there", "--json"]
+@pytest.mark.parametrize("named", [True, False], ids=["bundled name", "folder"])
+def test_a_checkpoint_is_converted_by_the_command(tmp_path: Path, named: bool) -> None:
+    source = "tiny" if named else str(files("foveate.policies.internvl") / "tiny")
+    command = [COMMAND, "convert", source, "--to", "github", "--out", "there", "--json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     said = json.loads(done.stdout)
     assert (done.returncode, said["status"], said["layout"], said["model"]) == (0, "success", "github", "there")
@@ -73,6 +74,14 @@ def test_a_checkpoint_is_converted_by_the_command(tmp_path: Path) -> None:
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
     assert (again.returncode, json.loads(again.stdout)["reason"]) == (2, "UsageError")
     assert "there is in use" in again.stderr
+
+
+def test_every_layout_says_alike_that_there_is_nothing_to_convert(tmp_path: Path) -> None:
+    for layout in ("github", "transformers", "gguf"):
+        command = [COMMAND, "convert", "nowhere", "--to", layout, "--out", "there"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode != 0
+        assert "no checkpoint at nowhere: there is no such folder" in done.stderr
 
 
 def test_a_full_disk_is_told_from_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -121,3 +130,24 @@ def test_an_upload_is_done_without_a_person_only_where_nobody_is_to_be_asked(
     first = read_record(tmp_path / "out").steps[0]
     assert (first.verdict, first.rule) == ((verdict,), ("kind:upload",))
     assert any("Warning" in note for note in first.notes) is uploaded
+
+
+@pytest.mark.parametrize("name", ["on", "off"])
+def test_flash_for_a_server_ends_before_the_first_step_with_where_it_is_switched(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("openai", reason="the openai client is not installed")
+    from tests.policies.test_openai_engine import Server
+
+    (tmp_path / "page.html").write_text("<title>x</title>")
+    server = Server()
+    try:
+        done = subprocess.run(
+            [COMMAND, "run", "press", "--url", "page.html", "--engine", f"openai:{server.url}", "--flash", name,
+             "--no-record", "--json"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    finally:
+        server.close()
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["reason"]) == (2, "UsageError"), done.stderr
+    assert f"foveate serve MODEL --flash {name}" in done.stderr and "tiny" not in done.stderr
+    assert server.asked == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from foveate.actions.geometry import Frame
@@ -102,6 +103,44 @@ async def test_a_router_is_seen_at_work(fewer: int, flash: bool | None, passed: 
     assert (found["Flash"].passed, says in found["Flash"].found) == (passed, True), found["Flash"]
     assert "first token after 30 ms, then 3.0 ms each" in found["model"].found
     assert bool(found["Flash"].remedy) != passed
+
+
+class Timed(Compressing):
+    """Says how long it took to the first token, less for a picture with little on it, and no visual tokens."""
+
+    capabilities = frozenset({"flash"})
+
+    async def generate(self, request: Request):  # type: ignore[no-untyped-def]
+        self.requests.append(request)
+        (picture,) = request.pictures
+        simple = float(np.std(np.asarray(picture.image))) < 60
+        yield Delta(text=self.answers[(len(self.requests) - 1) % len(self.answers)])
+        yield Delta(finish="stop", usage=Usage(output=10, timing_ms={"prefill": float(self.fewer if simple else 100)}))
+
+
+@pytest.mark.parametrize(
+    ("simple_ms", "flash", "passed", "says"),
+    [
+        (60, None, True, "the router compresses: the first token takes 60 ms for a simple picture, 100 ms for one of"),
+        (97, None, False, "that its router is on cannot be seen"),
+        (97, False, True, "the router is off"),
+        (60, False, False, "a router seems to compress"),
+    ],
+)
+async def test_an_engine_that_tells_no_visual_tokens_is_judged_by_its_times(
+    simple_ms: int, flash: bool | None, passed: bool, says: str
+) -> None:
+    found = await checked([], engine=Timed(3328, simple_ms), **({} if flash is None else {"flash": flash}))
+    assert (found["Flash"].passed, says in found["Flash"].found) == (passed, True), found["Flash"]
+    assert bool(found["Flash"].remedy) != passed
+
+
+async def test_a_server_of_a_flash_checkpoint_is_judged_so_too() -> None:
+    engine = Timed(3328, 97)
+    engine.capabilities, engine.served = frozenset(), "OpenGVLab/InternVL3_5-8B-Flash"  # type: ignore[attr-defined]
+    assert not (await checked([], engine=engine))["Flash"].passed
+    engine.served = "OpenGVLab/InternVL3_5-8B"  # type: ignore[attr-defined]
+    assert "Flash" not in await checked([], engine=engine)
 
 
 def test_the_screens_have_their_button_where_they_say() -> None:

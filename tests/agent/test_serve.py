@@ -251,6 +251,16 @@ def test_the_remedy_is_for_what_the_server_died_of(last: str, says: str) -> None
     assert says in str(server.failure("before it was ready"))
 
 
+def test_one_that_is_over_at_once_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        server = ServerProcess("a server", ["/bin/false"])
+        server.start()
+        while not server.ended:
+            time.sleep(0.01)
+        assert "a server ended before it was ready (exit 1)" in str(server.failure("before it was ready"))
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

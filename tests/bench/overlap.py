@@ -104,9 +104,9 @@ async def timed(
     bars = []
     for number, times in heard.items():
         bars += [
-            Bar(number, "transfer", times.sent - start, times.received - start),
-            Bar(number, "vision", times.began - start, times.ended - start),
-            Bar(number, "transfer", times.ended - start, times.got - start),
+            Bar(number, "transfer", times.sent_s - start, times.received_s - start),
+            Bar(number, "vision", times.began_s - start, times.ended_s - start),
+            Bar(number, "transfer", times.ended_s - start, times.got_s - start),
         ]
     bars += [Bar(number, "language", began - start, ended - start) for number, (began, ended) in enumerate(spoken)]
     return total, bars

@@ -15,6 +15,7 @@ from foveate.actions.errors import EnvClosed, ModelUnavailable, UsageError
 from foveate.policies.base import Sampling
 from foveate.policies.engines.base import ImagePart, Message, Request, TextPart
 from foveate.policies.engines.scripted import ScriptedEngine
+from foveate.policies.engines.serving import program
 from foveate.policies.internvl.conversations import answered, pictures
 from tests.commands import served
 from tests.policies.asking import collected
@@ -123,8 +124,36 @@ def openai_llamacpp(llamacpp_address: str) -> Make:
     return Make(lambda: OpenAIEngine(llamacpp_address), 256)
 
 
+@pytest.fixture(scope="module")
+def lmdeploy_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA GPU here")
+    if program("lmdeploy") is None:
+        pytest.skip("LMDeploy is not installed: make lmdeploy-env")
+    from foveate.policies.internvl.catalogue import SIZES
+    from foveate.policies.internvl.made_up import Reduced, made_up
+
+    folder = made_up(SIZES["1B"], tmp_path_factory.mktemp("1B") / "hf", reduced=Reduced(2))
+    with served("serve", folder, "--engine", "lmdeploy", ready_s=600) as address:
+        yield address
+
+
+@pytest.fixture
+def openai_lmdeploy(lmdeploy_address: str) -> Make:
+    """LMDeploy's own server, started by ``foveate serve``."""
+    pytest.importorskip("openai", reason="openai is not installed")
+    from foveate.policies.engines.openai import OpenAIEngine
+
+    return Make(lambda: OpenAIEngine(lmdeploy_address), 256)
+
+
 MODELS = ("torch_tiny", "torch_vision", "llamacpp", "openai_torch", "openai_llamacpp")
-SERVED = ("scripted", *(pytest.param(name, marks=pytest.mark.torch) for name in MODELS))
+SERVED = (
+    "scripted",
+    *(pytest.param(name, marks=pytest.mark.torch) for name in MODELS),
+    pytest.param("openai_lmdeploy", marks=(pytest.mark.torch, pytest.mark.gpu)),
+)
 
 
 @pytest.fixture(params=SERVED)
@@ -178,6 +207,7 @@ async def test_closing_a_stream_frees_the_engine(make: Make) -> None:
 async def test_what_it_does_not_name_as_a_capability_is_refused(make: Make) -> None:
     asked: dict[str, dict[str, Any]] = {
         "grammar": {"grammar": "a+"},
+        "prefill": {"prefill": "<operation>\n"},
         "flash": {"flash": True},
         "visual_tokens": {"visual_tokens": 64},
     }
@@ -289,6 +319,8 @@ async def test_several_turns_with_several_pictures_are_counted(make: Make) -> No
 
 async def test_what_an_answer_begins_with_is_not_repeated(make: Make) -> None:
     async with make() as engine:
+        if "prefill" not in engine.capabilities:
+            pytest.skip("it cannot be given the beginning of an answer, which is refused")
         deltas = await collected(engine, replace(REQUEST, prefill="<operation>\nClick the square"))
     assert not "".join(delta.text for delta in deltas).startswith("<operation>\nClick the square")
     assert deltas[-1].finish in ("stop", "length")

@@ -63,13 +63,20 @@ def test_memory_grows_with_tiles_and_shrinks_with_bits() -> None:
     assert SIZES["30B-A3B"].language.active / 1e9 == pytest.approx(2.7, abs=0.3)
 
 
+def test_attention_is_parted_among_gpus_that_share_its_heads_evenly() -> None:
+    for name, counts in (("14B", [1, 2, 4, 8]), ("38B", [1, 2, 4, 8, 16]), ("241B-A28B", [1, 2, 4, 8, 16])):
+        assert [count for count in range(1, 17) if SIZES[name].language.parts_among(count)] == counts
+
+
 def test_ids_lead_to_their_size_and_strangers_do_not() -> None:
     for size in SIZES.values():
         for model in size.ids:
             assert size_of(model) is size
             assert size_of(f"/models/{model.rpartition('/')[2]}/") is size
+            assert size_of(f"modelscope:{model}@refs/pr/1") is size
     assert "OpenGVLab/InternVL3_5-8B-Flash" in SIZES["8B"].ids
     assert "OpenGVLab/InternVL3_5-30B-A3B-MPO-HF" in SIZES["30B-A3B"].ids
-    assert not any("Flash" in model for model in SIZES["GPT-OSS-20B-A4B"].ids)
+    for name in ("GPT-OSS-20B-A4B", "241B-A28B"):  # of neither a checkpoint with a router is known
+        assert not any("Flash" in model for model in SIZES[name].ids)
     for stranger in ("OpenGVLab/InternVL3-8B", "Qwen/Qwen3-8B", "tiny", ""):
         assert size_of(stranger) is None

@@ -1,6 +1,9 @@
 import json
+import shlex
 import shutil
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -246,7 +249,25 @@ def test_weights_that_are_a_folder_or_whole_numbers_are_named(folder: Path) -> N
         checkpoint.check(folder)
 
 
-def test_pickled_weights_are_refused_with_the_way_to_write_them_anew(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match=r"save_file\(torch\.load\('pytorch_model\.bin', weights_only=True\)"):
+@pytest.mark.torch
+@pytest.mark.parametrize("names", [["pytorch_model.bin"], [f"pytorch_model-0000{one}-of-00002.bin" for one in (1, 2)]])
+def test_pickled_weights_are_all_written_anew_by_the_line_that_is_named(folder: Path, names: list[str]) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    safetensors = pytest.importorskip("safetensors.torch", reason="safetensors is not installed")
+    (folder / "model.safetensors").unlink()
+    torch.save({"optimizer": "none of its weights"}, folder / "optimizer.pt")
+    torch.save("none of its weights", folder / "training_args.bin")
+    tied, wanted = torch.arange(6.0).reshape(2, 3), {}
+    for name in names:
+        part = {f"{name}.turned": tied.T, f"{name}.tied": tied, f"{name}.again": tied}
+        torch.save(part, folder / name)
+        wanted |= part
+    with pytest.raises(CheckpointError, match=rf"holds pickled weights \({names[0]}\)") as error:
         checkpoint.check(folder)
+    command = shlex.split(one_line(error).partition("in that folder: ")[2])
+    assert command[0] == "python"
+    subprocess.run([sys.executable, *command[1:]], cwd=folder, check=True, timeout=90)
+    found = safetensors.load_file(folder / "model.safetensors")
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], value) for name, value in wanted.items())
+    checkpoint.check(folder)

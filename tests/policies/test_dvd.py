@@ -1,6 +1,7 @@
 """The two halves of a model in one event loop: the same features, the same answers, at once."""
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -66,7 +67,7 @@ async def test_what_was_seen_elsewhere_is_what_is_seen_here(kind: str, request: 
         assert torch.equal(rounded, expected), name
     sent = 7 * 112 * 112 * 3
     assert heard[0].size - sent == 2 * (heard[1].size - sent) > 0
-    assert all(one.sent <= one.received <= one.began <= one.ended <= one.got for one in heard)
+    assert all(one.sent_s <= one.received_s <= one.began_s <= one.ended_s <= one.got_s for one in heard)
 
 
 async def test_an_answer_has_the_same_tokens(base: Path) -> None:
@@ -157,6 +158,18 @@ async def test_a_tower_that_is_not_whole_is_named(base: Path, tmp_path: Path) ->
     with pytest.raises(CheckpointError, match=r"does not fit: .*multi_modal_projector\.linear_1\.weight"):
         await VisionServer(broken, device="cpu").open()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("foveate")]
+
+
+@pytest.mark.parametrize("settings", [{"hidden_act": 17}, {"num_attention_heads": 0}])
+async def test_a_configuration_that_makes_no_tower_is_named(
+    base: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    broken = edited(base, tmp_path / "broken", "multi_modal_projector.linear_1.weight", 0.0)
+    said = json.loads((broken / "config.json").read_text())
+    said["vision_config"].update(settings)
+    (broken / "config.json").write_text(json.dumps(said))
+    with pytest.raises(CheckpointError, match=r"config\.json makes no model"):
+        await VisionServer(broken, device="cpu").open()
 
 
 # Overlap -------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ pytest.importorskip("zmq", reason="pyzmq is not installed")
 pytestmark = pytest.mark.torch
 
 
-from foveate.actions.errors import ModelTimeout, ModelUnavailable  # noqa: E402
+from foveate.actions.errors import EnvClosed, ModelTimeout, ModelUnavailable  # noqa: E402
 from foveate.policies.engines.base import ImagePart, Message, Request  # noqa: E402
 from foveate.policies.engines.dvd_client import VisionClient  # noqa: E402
 from foveate.policies.engines.dvd_wire import (  # noqa: E402
@@ -184,6 +184,32 @@ async def test_closing_an_engine_ends_its_wait_for_a_picture(base: Path) -> None
             group.create_task(ask())
             await asyncio.sleep(0.2)
             await engine.close()
+
+
+async def test_closing_wakes_whoever_waits_for_a_place_and_a_close_that_is_cancelled_leaves_nothing(
+    base: Path,
+) -> None:
+    async with pretending(after_hello(base, lambda _: None)) as address:
+        client = VisionClient(RemoteVision(address, ahead=1), check(base))
+        await client.open()
+        first, second = (asyncio.ensure_future(client.encode([PART])) for _ in range(2))
+        await asyncio.sleep(0.3)
+        await client.close()
+        async with asyncio.timeout(5):
+            ended = await asyncio.gather(first, second, return_exceptions=True)
+        assert all(isinstance(one, ModelUnavailable | EnvClosed) for one in ended), ended
+
+        await client.open()
+        held = client._places
+        await held.acquire()
+        closing = asyncio.ensure_future(client.close())
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        held.release()
+        await client.open()
+        await client.close()
 
 
 async def test_closing_while_a_wait_is_over_by_itself_closes_all_the_same(base: Path) -> None:

@@ -93,6 +93,13 @@ def test_beyond_this_machine_it_listens_only_when_told_and_says_what_that_means(
         out, err = command.end(signal.SIGTERM)
         assert (command.process.returncode, out) == (130, "")
         assert "nothing is encrypted" in err and "tunnel" in err and "Interrupted." in err
+    with vision("tiny", "--bind", "tcp://127.0.0.1:0") as command:
+        command.line()
+        for _ in range(3):  # `timeout` sends two
+            command.process.send_signal(signal.SIGTERM)
+            time.sleep(0.01)
+        _, err = command.end()
+        assert command.process.returncode == 130 and "Traceback" not in err
     given = subprocess.run([COMMAND, "vision", "tiny", "--bind", "0.0.0.0"], capture_output=True, text=True, timeout=60)
     assert (given.returncode, given.stdout) == (2, "")
     assert "give tcp://HOST:PORT" in given.stderr

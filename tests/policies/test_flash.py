@@ -1,5 +1,7 @@
 """Flash in the torch engine: which tiles are compressed, and that nothing else of an answer changes."""
 
+import json
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from foveate.actions.errors import CheckpointError, ModelUnavailable  # noqa: E402
+from foveate.actions.errors import CheckpointError, ModelUnavailable, UsageError  # noqa: E402
 from foveate.actions.geometry import Frame  # noqa: E402
 from foveate.envs.base import ScreenObservation  # noqa: E402
 from foveate.policies.base import Look  # noqa: E402
@@ -170,14 +172,46 @@ async def test_a_router_that_is_not_whole_is_named(flash: Path, tmp_path: Path) 
             await TorchEngine(broken(says, **changes), device="cpu").open()
 
 
-async def test_a_policy_asked_for_flash_opens_no_model_without_it(base: Path, flash: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="cannot run Flash on the TorchEngine"):
-        await InternVLPolicy(base, engine="torch", device="cpu", flash=True).open()
+async def test_a_policy_asked_for_flash_opens_no_engine_without_it(base: Path, flash: Path) -> None:
+    async with TorchEngine(base, device="cpu") as engine:
+        assert "flash" not in engine.capabilities
     async with InternVLPolicy(flash, engine="torch", device="cpu", flash=False) as policy:
         await policy.reset("Click")
         image = np.zeros((224, 336, 3), np.uint8)
         observation = ScreenObservation(image=image, frame=Frame(336, 224), captured_at_s=0.0)
         assert policy.request(observation, (), Look()).flash is False
+
+
+async def test_a_policy_looks_at_the_configuration_before_anything_is_loaded(
+    base: Path, flash: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: Any) -> Any:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(TorchEngine, "_load", loaded)
+    with pytest.raises(ModelUnavailable, match="cannot run Flash: it has no router"):
+        await InternVLPolicy(base, device="cpu", flash=True).open()
+    with pytest.raises(ModelUnavailable, match="tiny cannot run Flash"):
+        await InternVLPolicy("tiny", device="cpu", flash=True).open()
+    for wanted in (None, True):
+        with pytest.raises(UsageError, match=r"images_kept=2: a router judges all pictures .* flash=False"):
+            await InternVLPolicy(flash, device="cpu", images_kept=2, flash=wanted).open()
+    monkeypatch.undo()
+    still = tmp_path / "still"
+    shutil.copytree(flash, still)
+    for folder, wanted in ((flash, False), (change(still, flash_mode=False), None)):
+        async with InternVLPolicy(folder, device="cpu", images_kept=2, flash=wanted) as policy:
+            assert policy.engine is not None and "flash" in policy.engine.capabilities
+
+
+async def test_a_router_that_the_configuration_does_not_speak_of_is_named(flash: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "forgotten"
+    shutil.copytree(flash, folder)
+    said = json.loads((folder / "config.json").read_text())
+    kept = {key: value for key, value in said.items() if not key.startswith("flash_")}
+    (folder / "config.json").write_text(json.dumps(kept))
+    with pytest.raises(CheckpointError, match=r"a router's tensors .* flash_relative_threshold"):
+        await TorchEngine(folder, device="cpu").open()
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -163,7 +163,7 @@ async def test_a_policy_asks_for_the_grammar_of_what_its_world_offers() -> None:
     seen = ScreenObservation(image=PICTURE, frame=FRAME, captured_at_s=0.0)
 
     class Able(ScriptedEngine):
-        capabilities = frozenset({"grammar"})
+        capabilities = frozenset({"grammar", "prefill"})
 
         async def generate(self, request: Request):  # type: ignore[no-untyped-def]
             self.asked = request

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import shutil
+import socket
 import sys
 import threading
 import types
@@ -17,6 +18,7 @@ import pytest
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
+from foveate.policies.engines.torch import TorchEngine
 from foveate.policies.internvl import checkpoint, hub
 from foveate.policies.internvl.hub import HubId
 
@@ -223,6 +225,66 @@ def test_a_foreign_model_is_refused_by_its_configuration_alone(served: Hub) -> N
     with pytest.raises(CheckpointError, match="'llama'"):
         checkpoint.find("owner/tiny", endpoint=served.address)
     assert served.fetched() == {"config.json"}
+
+
+@pytest.mark.parametrize(
+    ("language", "how", "says"),
+    [
+        ({}, {"bits": 3}, "no weights of 3 bits"),
+        ({}, {"device": "cuda:9"}, "there is no cuda:9 here"),
+        ({}, {"dtype": "int3"}, "no dtype 'int3'"),
+        ({"num_experts": 8}, {"bits": 4}, "mixture of experts"),
+        ({"model_type": "gpt_oss"}, {}, "reads Harmony's tokens: serve the model with vLLM"),
+        (
+            {"hidden_size": 10**6},
+            {"device": "cpu"},
+            r"take \d+\.\d GB as float32, and cpu has 1\.0 GB free",
+        ),
+    ],
+)
+async def test_what_cannot_run_here_is_refused_before_the_weights_are_fetched(
+    served: Hub, monkeypatch: pytest.MonkeyPatch, language: dict[str, Any], how: dict[str, Any], says: str
+) -> None:
+    from foveate.policies.engines import torch_room
+
+    config = json.loads(served.files["config.json"])
+    served.files["config.json"] = json.dumps({**config, "text_config": {**config["text_config"], **language}}).encode()
+    monkeypatch.setattr(torch_room, "free_bytes", lambda device, place: 10**9)
+    monkeypatch.setattr(checkpoint, "fetch", lambda model, check, **_: hub.fetch(model, check, endpoint=served.address))
+    with pytest.raises(ModelUnavailable, match=says):
+        await TorchEngine("owner/tiny", **how).open()
+    assert served.fetched() == {"config.json"}
+
+
+def test_a_path_is_never_looked_up_on_a_hub() -> None:
+    for look in (checkpoint.find, checkpoint.find_config):
+        with pytest.raises(ModelUnavailable, match="no model 'owner/none'"):
+            look(Path("owner/none"))
+
+
+@pytest.mark.parametrize(
+    ("address", "proxies", "asked"),
+    [
+        ("http://mirror", {}, ("mirror", 80)),
+        ("https://mirror", {}, ("mirror", 443)),
+        ("http://mirror:8000", {}, ("mirror", 8000)),
+        ("https://mirror", {"all": "socks5://p"}, None),
+        ("https://mirror", {"https": "http://p"}, None),
+    ],
+)
+def test_a_hub_is_looked_for_where_its_address_says(
+    monkeypatch: pytest.MonkeyPatch, address: str, proxies: dict[str, str], asked: tuple[str, int] | None
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def connect(where: tuple[str, int], timeout: float) -> Any:
+        seen.append(where)
+        raise OSError
+
+    monkeypatch.setattr(hub, "getproxies", lambda: proxies)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert hub._reachable(address) == (asked is None)
+    assert seen == ([] if asked is None else [asked])
 
 
 def test_of_a_configuration_nothing_else_is_fetched(served: Hub) -> None:

@@ -183,6 +183,19 @@ async def test_a_profile_decides_convention_and_viewport() -> None:
     assert InternVLPolicy(BIG, profile="tiny").profile is TINY
 
 
+async def test_an_engine_that_cannot_begin_an_answer_is_refused_where_every_answer_has_to_begin_somehow() -> None:
+    class Unable(ScriptedEngine):
+        capabilities = frozenset()
+
+    async with Unable([CLICK]) as engine:
+        with pytest.raises(ModelUnavailable, match=r"Unable .* profile 'tiny' begins with '<operation>\\n': take an"):
+            await InternVLPolicy("tiny", engine=engine).open()
+        async with InternVLPolicy(BIG, engine=engine) as policy:
+            await policy.reset("Buy milk")
+            assert (await policy.act(LOOK, (), Look(thinking=True))).actions == (Click(at=Point(0.5, 0.25)),)
+    assert engine.requests[0].prefill == "" and engine.requests[0].sampling.temperature == 0.6
+
+
 async def test_it_needs_a_task_first() -> None:
     async with ScriptedEngine([CLICK]) as engine, InternVLPolicy(engine=engine) as policy:
         with pytest.raises(ResetNeeded):

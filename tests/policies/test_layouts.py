@@ -19,6 +19,7 @@ from foveate.policies.engines.torch_loading import load_model  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
 from foveate.policies.internvl.layouts import github_config, transformers_config  # noqa: E402
+from foveate.policies.internvl.new_folder import new_folder  # noqa: E402
 from tests.checkpoints import build  # noqa: E402
 from tests.policies.asking import collected, request  # noqa: E402
 
@@ -257,3 +258,17 @@ async def test_weights_and_settings_that_make_no_numbers_are_named(small: Path, 
     with pytest.raises(CheckpointError, match=r"config\.json makes no model: .*layer") as error:
         await TorchEngine(broken, device="cpu").open()
     assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_being_written_leaves_those_beside_it_alone(small: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out.part"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    with new_folder(tmp_path / "out") as part, new_folder(tmp_path / "out") as other:
+        assert part != other and part.parent == tmp_path
+    with pytest.raises(UsageError, match="is in use"):
+        convert(small, tmp_path / "out.part", "github")
+    convert(small, tmp_path / "written", "github")
+    assert (mine / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.part", "written"]
+    assert (tmp_path / "written").stat().st_mode == mine.stat().st_mode

@@ -444,7 +444,7 @@ def test_signals_stay_pythons(small_gguf: Path, number: str, ends: str) -> None:
     ],
 )
 async def test_what_the_engine_cannot_do_is_refused(engine: LlamaCppEngine, asked: dict[str, Any], says: str) -> None:
-    assert engine.capabilities == {"grammar", "logprobs"}
+    assert engine.capabilities == {"grammar", "prefill", "logprobs"}
     with pytest.raises(ModelUnavailable, match=says):
         await collected(engine, request(**asked))
     assert len(ids_of(await collected(engine, request(most=3)))) == 3

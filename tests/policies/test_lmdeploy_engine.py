@@ -172,7 +172,7 @@ async def test_an_engine_that_says_nothing_or_breaks_off_is_told_of(github: Path
 async def test_a_router_runs_in_the_pytorch_engine_one_request_at_a_time(flash: Path, script: Script) -> None:
     async with trusting(flash) as engine:
         (made,) = script.made
-        assert (made.backend, engine.capabilities) == ("pytorch", {"grammar", "flash"})
+        assert (made.backend, engine.capabilities) == ("pytorch", {"grammar", "prefill", "flash"})
         config = made.backend_config
         assert (config.hf_overrides, config.max_batch_size, config.enable_prefix_caching) == (
             {"flash_mode": True}, 1, False,
@@ -195,7 +195,7 @@ async def test_a_router_runs_in_the_pytorch_engine_one_request_at_a_time(flash: 
 
 async def test_others_run_in_turbomind_where_it_is_with_a_prefix_cache(github: Path, script: Script) -> None:
     async with trusting(github, context=1024) as engine:
-        assert engine.capabilities == {"grammar"}
+        assert engine.capabilities == {"grammar", "prefill"}
     script.backend = "pytorch"
     async with trusting(github):
         pass

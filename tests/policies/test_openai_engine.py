@@ -1,13 +1,15 @@
-"""OpenAIEngine against a server on this machine that answers, refuses, breaks off, babbles or says nothing."""
+"""OpenAIEngine, and policies on it, against a server that answers, refuses, breaks off, babbles or says nothing."""
 
 import base64
 import http.server
 import io
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,14 @@ pytest.importorskip("openai", reason="the openai client is not installed")
 
 from foveate.actions.errors import ModelTimeout, ModelUnavailable, UsageError
 from foveate.actions.geometry import Frame, Point
-from foveate.actions.schema import Click
+from foveate.actions.schema import Click, Wait
 from foveate.envs.base import ScreenObservation
-from foveate.policies.base import Sampling
+from foveate.policies.base import Decision, Look, Outcome, Sampling, Turn
 from foveate.policies.engines.base import Delta, Encoded, ImagePart, Message, Request, TextPart
+from foveate.policies.engines.names import Wanted, engine_named
 from foveate.policies.engines.openai import OpenAIEngine
 from foveate.policies.internvl import InternVLPolicy
+from foveate.policies.thinking import ThinkWhenStuck
 
 Handler = http.server.BaseHTTPRequestHandler
 Script = Callable[[Handler], None]
@@ -101,7 +105,7 @@ def says(*texts: str, finish: Any = "stop", usage: Any = None) -> Script:
         for text in texts:
             piece(handler, text)
         piece(handler, "", finish=finish)
-        tokens = {"prompt_tokens": 300, "completion_tokens": len(texts), "total_tokens": 300 + len(texts)}
+        tokens = {"prompt_tokens": 800, "completion_tokens": len(texts), "total_tokens": 800 + len(texts)}
         piece(handler, usage=usage or {**tokens, "prompt_tokens_details": {"cached_tokens": 40}})
         handler.wfile.write(b"data: [DONE]\n\n")
 
@@ -138,7 +142,7 @@ async def test_an_answer_comes_piece_by_piece_with_the_servers_own_counts(server
     assert text == "<action>click(x=0.5, y=0.5)</action>"
     assert last.finish == "stop"
     assert last.usage is not None
-    assert (last.usage.prompt, last.usage.visual, last.usage.cached, last.usage.output) == (300, 768, 40, 3)
+    assert (last.usage.prompt, last.usage.visual, last.usage.cached, last.usage.output) == (800, 768, 40, 3)
     assert last.usage.timing_ms.keys() == {"prefill", "decode"}
     (body,) = server.asked
     assert (body["model"], body["temperature"], body["max_tokens"], body["stream"]) == ("big", 0.0, 512, True)
@@ -161,7 +165,7 @@ async def test_a_stop_text_ends_the_request_at_the_server(server: Server) -> Non
     text, last = await answer(server, asked(stop=("</action>",)))
     assert text == "click()</action>"
     assert last.finish == "stop"
-    assert last.usage is not None and last.usage.output == 2
+    assert last.usage is not None and (last.usage.prompt, last.usage.visual, last.usage.output) == (0, 768, 2)
     assert server.closed.wait(5)
 
 
@@ -208,15 +212,89 @@ async def test_each_dialect_is_told_apart_and_spoken(
         assert body["messages"][-1] == {"role": "assistant", "content": "<think>"}
 
 
-async def test_a_budget_of_one_tile_is_sent_as_that_tile(server: Server) -> None:
-    server.scripts = [says("x")]
-    request = asked()
-    part = request.messages[1].parts[0]
-    assert isinstance(part, ImagePart)
-    await answer(server, Request((Message("user", (ImagePart(part.image, 1), TextPart("x"))),)))
+@pytest.mark.parametrize(("size", "budget"), [((448, 896), 1), ((480, 640), 4), ((300, 300), 12)])
+async def test_a_picture_of_one_tile_is_sent_as_that_tile(server: Server, size: tuple[int, int], budget: int) -> None:
+    server.scripts = [says("x", usage=counted(280))]
+    part = ImagePart(np.zeros((*size, 3), np.uint8), budget)
+    _, last = await answer(server, Request((Message("user", (part, TextPart("x"))),)))
     url = server.asked[0]["messages"][0]["content"][0]["image_url"]["url"]
     assert Pillow.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size == (448, 448)
     assert "mm_processor_kwargs" not in server.asked[0]
+    assert last.usage is not None and last.usage.visual == 256
+
+
+def counted(prompt: int) -> dict[str, Any]:
+    return {"prompt_tokens": prompt, "completion_tokens": 3, "total_tokens": prompt + 3}
+
+
+def long(**more: Any) -> Request:
+    """Ask at length, as a policy does: 2400 bytes, some 600 tokens."""
+    request = asked(**more)
+    return replace(request, messages=(Message("system", (TextPart("You act, at last. " * 133),)), request.messages[1]))
+
+
+@pytest.mark.parametrize("tokens", [480, 600, 800])
+async def test_a_count_that_the_tile_budgets_explain_is_believed(
+    server: Server, tokens: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.scripts = [says("x", usage=counted(768 + tokens))]
+    _, last = await answer(server, long())
+    assert last.usage is not None and (last.usage.prompt, last.usage.visual) == (768 + tokens, 768)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("tiles", [1, 9])
+@pytest.mark.parametrize("owner", ["lmdeploy", "vllm", "sglang", "llamacpp", "someone"])
+async def test_a_server_that_keeps_to_no_tile_budget_is_named_once_and_nothing_is_made_up(
+    server: Server, owner: str, tiles: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.models["data"][0]["owned_by"] = owner
+    stopped = says("</action>", usage=counted(600 + tiles * 256))
+    server.scripts = [says("x", usage=counted(600 + tiles * 256))] * 2 + [stopped, says("x", usage=counted(1400))]
+    async with engine(server) as opened:
+        last = [[one async for one in opened.generate(long(stop=("</action>",)))][-1].usage for _ in range(4)]
+    assert [usage and usage.visual for usage in last] == [0, 0, 0, 768]  # the last agrees with the budgets
+    (said,) = caplog.messages
+    assert f"counts {600 + tiles * 256} tokens in a prompt that has 768 visual ones" in said
+    assert "GitHub's layout" in said and "--tiles" in said and server.url in said
+
+
+async def test_the_first_answer_is_read_on_for_the_count_behind_its_stop_text(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.scripts = [says("<action>", "</action>", "\n", usage=counted(2900))]
+    async with engine(server) as opened:
+        request = long(stop=("</action>",))
+        first, second = [[one async for one in opened.generate(request)] for _ in range(2)]
+    assert ["".join(one.text for one in deltas) for deltas in (first, second)] == ["<action></action>"] * 2
+    costs = [deltas[-1].usage for deltas in (first, second)]
+    assert [cost and (cost.prompt, cost.visual, cost.output) for cost in costs] == [(2900, 0, 2), (0, 0, 2)]
+    assert len(caplog.records) == 1
+
+
+def ends_and_breaks(handler: Handler) -> None:
+    begin(handler)
+    piece(handler, "</action>")
+
+
+def ends_and_babbles(handler: Handler) -> None:
+    ends_and_breaks(handler)
+    handler.wfile.write(b"data: {nonsense\n\n")
+
+
+def ends_and_is_silent(handler: Handler) -> None:
+    ends_and_breaks(handler)
+    time.sleep(3)
+
+
+@pytest.mark.parametrize("script", [ends_and_breaks, ends_and_babbles, ends_and_is_silent])
+async def test_what_comes_behind_a_stop_text_cannot_spoil_the_answer(server: Server, script: Script) -> None:
+    server.scripts = [script]
+    began = time.monotonic()
+    text, last = await answer(server, asked(stop=("</action>",)))
+    assert (text, last.finish) == ("</action>", "stop")
+    assert last.usage is not None and (last.usage.prompt, last.usage.visual, last.usage.output) == (0, 768, 1)
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize(
@@ -241,7 +319,7 @@ async def test_what_a_dialect_has_no_word_for_is_refused(
 
 async def test_pictures_of_other_engines_and_two_budgets_are_refused(server: Server) -> None:
     server.scripts = [says("x")]
-    image = np.zeros((10, 10, 3), np.uint8)
+    image = np.zeros((20, 40, 3), np.uint8)
     with pytest.raises(ModelUnavailable, match="takes pixels"):
         await answer(server, Request((Message("user", (ImagePart(Encoded(None, 4), 1),)),)))
     two = Message("user", (ImagePart(image, 4), ImagePart(image, 6)))
@@ -297,6 +375,10 @@ def fails_within(handler: Handler) -> None:
     handler.wfile.write(b'data: {"error": {"message": "CUDA out of memory", "code": 500}}\n\n')
 
 
+TOO_LONG = "lower the number of tiles .--tiles., shorten the history, or start the server with a longer context"
+LMDEPLOYS = "internal error happened, status code ResponseType.INPUT_LENGTH_ERROR"
+
+
 def fails(body: str, status: int, kind: str = "application/json") -> Script:
     return lambda handler: send(handler, body, status, kind)
 
@@ -321,6 +403,11 @@ def sends(data: str) -> Script:
         (fails_within, ModelUnavailable, "CUDA out of memory"),
         (fails('{"error": {"message": "kaputt"}}', 500), ModelUnavailable, "1 times with 500.*kaputt"),
         (fails('{"message": "too long"}', 400), ModelUnavailable, "refuses the request with 400.*too long"),
+        (fails('{"message": "maximum context length is 9"}', 400), ModelUnavailable, f"with 400.* is 9.*: {TOO_LONG}"),
+        (sends('{"error": {"message": "longer than 9"}}'), ModelUnavailable, f"longer than 9: {TOO_LONG}"),
+        (says(LMDEPLOYS, finish="error"), ModelUnavailable, f"INPUT_LENGTH_ERROR: {TOO_LONG}"),
+        (says(finish="error"), ModelUnavailable, "failed in the middle of an answer: no word why$"),
+        (fails('{"message": "no such role"}', 400), ModelUnavailable, "refuses the request with 400: .*no such role$"),
         (fails("{}", 401), ModelUnavailable, "FOVEATE_API_KEY"),
         (fails("{}", 404), ModelUnavailable, "no such address or model"),
         (lambda handler: time.sleep(2), ModelTimeout, "has not answered in time"),
@@ -337,7 +424,8 @@ def sends(data: str) -> Script:
         (says("x", finish=7), ModelUnavailable, "finish_reason 7: known are"),
     ],
     ids=[
-        "breaks off", "babbles", "falls silent", "fails within", "500", "400", "401", "404", "says nothing",
+        "breaks off", "babbles", "falls silent", "fails within", "500", "400", "context", "context within",
+        "LMDeploy's length", "LMDeploy's error", "400 of another kind", "401", "404", "says nothing",
         "error object", "error text", "error without message", "detail", "choices by name", "null", "page", "JSON",
         "filter", "tools", "number",
     ],
@@ -350,6 +438,23 @@ async def test_a_server_that_fails_is_one_clear_error(
         await answer(server, first_s=1.0, next_s=0.5)
     assert server.url in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+async def test_a_prefill_behind_the_headers_may_take_as_long_as_the_first_piece(server: Server) -> None:
+    def late(handler: Handler) -> None:
+        begin(handler)
+        piece(handler)
+        time.sleep(0.8)
+        piece(handler, "yes")
+        piece(handler, "", finish="stop")
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    server.scripts = [late]
+    text, last = await answer(server, first_s=5.0, next_s=0.3)
+    assert (text, last.finish) == ("yes", "stop")
+    server.scripts = [late]
+    with pytest.raises(ModelTimeout, match=r"gave nothing for 0\.4 s"):
+        await answer(server, first_s=0.4, next_s=5.0)
 
 
 @pytest.mark.parametrize(
@@ -474,3 +579,88 @@ async def test_a_policy_asks_a_server_for_the_model_that_it_serves(server: Serve
         decision = await policy.act(ScreenObservation(image=image, frame=Frame(896, 448), captured_at_s=0.0), ())
     assert decision.actions == (Click(at=Point(0.25, 0.5)),)
     assert "Click the red half" in json.dumps(server.asked[0]["messages"])
+
+
+# Policies on a server -------------------------------------------------------------------------------------------------
+
+PLAIN = "<operation>\nClick it\n</operation>\n<action>\nclick(x=0.25, y=0.50)\n</action>"
+THOUGHT = f"<think>\nNothing happened.\n</think>\n{PLAIN}"
+SEEN = ScreenObservation(image=np.zeros((448, 896, 3), np.uint8), frame=Frame(896, 448), captured_at_s=0.0)
+CLICK = Click(at=Point(0.25, 0.5))
+STUCK = (Turn(SEEN, Decision(actions=(CLICK,)), (Outcome("allow", applied=CLICK),), changed=0.0),)
+
+
+def on(server: Server, owner: str, **more: Any) -> InternVLPolicy:
+    server.models["data"][0]["owned_by"] = owner
+    return InternVLPolicy(engine=f"openai:{server.url}", **more)
+
+
+@pytest.mark.parametrize("owner", ["lmdeploy", "someone"])
+async def test_thinking_on_demand_is_asked_for_by_the_prompt_where_no_answer_can_be_begun(
+    server: Server, owner: str
+) -> None:
+    server.scripts = [says(PLAIN), says(THOUGHT)]
+    async with ThinkWhenStuck(on(server, owner)) as policy:
+        await policy.reset("Buy milk")
+        plain = await policy.act(SEEN, ())
+        thinking = await policy.act(SEEN, STUCK)
+    assert (plain.actions, plain.thought) == ((CLICK,), "")
+    assert (thinking.actions, thinking.thought) == ((CLICK,), "Nothing happened.")
+    for body, sampling in zip(server.asked, ((0.0, None), (0.6, 0.95)), strict=True):
+        assert [message["role"] for message in body["messages"]] == ["system", "user"]
+        assert not {"continue_final_message", "add_generation_prompt"} & body.keys()
+        assert (body["temperature"], body.get("top_p")) == sampling
+    systems = [body["messages"][0]["content"] for body in server.asked]
+    assert ["within <think> and </think> tags" in system for system in systems] == [False, True]
+
+
+async def test_thinking_always_begins_the_answer_where_a_server_can_be_given_that(server: Server) -> None:
+    server.scripts = [says(THOUGHT.removeprefix("<think>\n"))]
+    for owner in ("vllm", "sglang", "llamacpp"):
+        async with on(server, owner, look=Look(thinking=True)) as policy:
+            await policy.reset("Buy milk")
+            decision = await policy.act(SEEN, ())
+        assert (decision.actions, decision.thought) == ((CLICK,), "Nothing happened.")
+        assert server.asked[-1]["messages"][-1] == {"role": "assistant", "content": "<think>\n"}
+
+
+async def test_a_grammar_insists_on_the_thought_that_cannot_be_begun(server: Server) -> None:
+    server.scripts = [says(THOUGHT)]
+    async with on(server, "lmdeploy", look=Look(thinking=True), grammar=True) as policy:
+        await policy.reset("Buy milk", action_kinds=frozenset({"click"}))
+        assert (await policy.act(SEEN, ())).thought == "Nothing happened."
+    pattern = server.asked[0]["response_format"]["regex_schema"]
+    assert re.fullmatch(pattern, THOUGHT) and not re.fullmatch(pattern, PLAIN)
+
+
+async def test_a_profile_whose_answers_have_to_begin_somehow_is_refused_when_it_is_opened(server: Server) -> None:
+    server.scripts = [says(PLAIN)]
+    for owner, remedy in (
+        ("someone", r"'<operation>\\n': take an engine"),
+        ("lmdeploy", r"add a grammar \(--grammar\), or"),
+    ):
+        policy = on(server, owner, profile="tiny")
+        with pytest.raises(ModelUnavailable, match=rf"profile 'tiny' begins with .*{remedy}"):
+            await policy.open()
+        assert not policy.opened and policy.engine is None
+    async with on(server, "lmdeploy", profile="tiny", grammar=True) as policy:
+        await policy.reset("Buy milk", action_kinds=frozenset({"click", Wait(duration_s=1.0).kind}))
+        assert (await policy.act(SEEN, ())).actions == (CLICK,)
+
+
+@pytest.mark.parametrize(("flash", "name"), [(True, "on"), (False, "off")])
+async def test_a_servers_router_is_switched_where_it_is_started(server: Server, flash: bool, name: str) -> None:
+    policy = on(server, "lmdeploy", flash=flash)
+    with pytest.raises(
+        UsageError, match=rf"^--flash {name}: .*openai:http.*foveate serve MODEL --flash {name}"
+    ) as raised:
+        await policy.open()
+    assert "tiny" not in str(raised.value)
+    assert not policy.opened and server.asked == []
+
+
+def test_a_server_has_no_use_for_a_vision_process_on_the_command_line() -> None:
+    with pytest.raises(UsageError) as raised:
+        engine_named("openai:http://127.0.0.1:9", Wanted("tiny", vision="tcp://127.0.0.1:5"))
+    for says_ in ("take --engine torch", "Python programs alone", "VisionClient.encode", "--enable-mm-embeds", "Flash"):
+        assert says_ in str(raised.value)

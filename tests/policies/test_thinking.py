@@ -80,3 +80,17 @@ async def test_a_model_that_cannot_think_is_refused_before_the_first_step() -> N
     async with ScriptedEngine([PLAIN]) as engine:
         with pytest.raises(UsageError, match="tiny cannot think"):
             await ThinkWhenStuck(InternVLPolicy("tiny", engine=engine, profile=TINY)).open()
+
+
+async def test_where_no_answer_can_be_begun_the_prompt_asks_for_the_thought() -> None:
+    class Unable(ScriptedEngine):
+        capabilities = frozenset()
+
+    said = [PLAIN, f"<think>\nIt has to be this.\n</think>\n{PLAIN}"]
+    async with Unable(said) as engine, ThinkWhenStuck(InternVLPolicy(BIG, engine=engine)) as policy:
+        await policy.reset("Buy milk")
+        assert (await policy.act(LOOK, ())).thought == ""
+        assert (await policy.act(LOOK, (turn(ONE, changed=0.0),))).thought == "It has to be this."
+    assert [request.prefill for request in engine.requests] == ["", ""]
+    assert [request.sampling.temperature for request in engine.requests] == [0.0, 0.6]
+    assert ["<think>" in str(request.messages[0].parts) for request in engine.requests] == [False, True]

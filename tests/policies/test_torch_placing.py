@@ -1,6 +1,7 @@
 """Weights of fewer bits, and weights on several devices, against the same model whole."""
 
 import builtins
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from foveate.actions.errors import MissingDependency, ModelUnavailable
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 
+from foveate.policies.engines import torch_model, torch_room  # noqa: E402
 from foveate.policies.engines.torch import TorchEngine  # noqa: E402
 from foveate.policies.engines.torch_loading import load_model  # noqa: E402
 from foveate.policies.engines.torch_placing import check_bits, quantise, spread  # noqa: E402
-from foveate.policies.internvl.catalogue import SIZES  # noqa: E402
+from foveate.policies.internvl.catalogue import SIZES, Size  # noqa: E402
 from foveate.policies.internvl.checkpoint import check  # noqa: E402
 from foveate.policies.internvl.converting import convert  # noqa: E402
+from foveate.policies.internvl.described import parts_of  # noqa: E402
 from foveate.policies.internvl.made_up import Reduced, made_up  # noqa: E402
 from tests.policies.asking import collected, ids_of, request  # noqa: E402
 
@@ -95,6 +98,52 @@ def test_a_mixture_of_experts_is_refused_by_its_configuration_alone(tmp_path: Pa
     folder = made_up(SIZES["30B-A3B"], tmp_path / "moe", reduced=Reduced(1, 16), precision="float32")
     with pytest.raises(ModelUnavailable, match="mixture of experts"):
         check_bits(4, check(folder).config["text_config"])
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "CUDA out of memory"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate"),
+            "DefaultCPUAllocator",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["load_model", "prefill"])
+async def test_memory_that_runs_out_is_named_with_what_takes_less(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: RuntimeError, says: str, where: str
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise error
+
+    if where == "load_model":
+        monkeypatch.setattr(torch_model, "load_model", full)
+        with pytest.raises(ModelUnavailable, match=rf"cpu has not enough memory: .*{says}.*--tiles.*--bits 8 or 4"):
+            await TorchEngine(folder, device="cpu").open()
+        return
+    async with TorchEngine(folder, device="cpu") as engine:
+        monkeypatch.setattr(torch_model.TorchModel, "_prefill", full)
+        with pytest.raises(ModelUnavailable, match=rf"cpu has not enough memory: .*{says}.*--tiles.*--bits 8 or 4"):
+            await collected(engine, request())
+
+
+def test_what_a_model_takes_is_counted_as_it_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = json.loads((folder / "config.json").read_text())
+    tower, language = parts_of(check(folder).config)
+    whole = Size("", tower, language)
+    for how, needed in (
+        ({}, 4 * whole.parameters),
+        ({"dtype": "bfloat16"}, 2 * whole.parameters),
+        ({"blind": True}, 4 * (whole.parameters - tower.parameters)),
+    ):
+        monkeypatch.setattr(torch_room, "free_bytes", lambda device, place, needed=needed: needed)
+        torch_room.check_wanted(said, device="cpu", **how)
+        monkeypatch.setattr(torch_room, "free_bytes", lambda device, place, needed=needed: needed - 1)
+        with pytest.raises(ModelUnavailable, match="its weights take"):
+            torch_room.check_wanted(said, device="cpu", **how)
+    free = torch_room.free_bytes("cpu", torch.device("cpu"))
+    assert free is None or 10**7 < free < 10**14
 
 
 def test_widths_that_no_block_divides_are_refused(small_checkpoint: Path) -> None:

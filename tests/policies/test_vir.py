@@ -6,7 +6,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytestmark = pytest.mark.torch
 
 from foveate.actions.errors import CheckpointError  # noqa: E402
-from foveate.policies.internvl.vir import Router, Thresholds, decide, shuffled, within  # noqa: E402
+from foveate.policies.internvl.layouts import Thresholds  # noqa: E402
+from foveate.policies.internvl.vir import Router, route, shuffled, within  # noqa: E402
 
 WIDTH, HIDDEN = 32, 24
 
@@ -100,17 +101,17 @@ def test_a_compressed_tile_has_a_quarter_of_the_tokens(router: Router) -> None:
 )
 def test_the_relative_threshold_keeps_its_share_of_tiles_whole(tiles: int, relative: float, most: int) -> None:
     sure = torch.linspace(0.6, 0.99, tiles)
-    assert int(decide(sure, Thresholds(relative, 0.5)).sum()) == most
+    assert int(route(sure, relative=relative, absolute=0.5).sum()) == most
 
 
 def test_the_absolute_threshold_is_reached_by_what_equals_it() -> None:
     sure = torch.tensor([0.1, 0.5, 0.4999, 0.9])
-    assert decide(sure, Thresholds(0.0, 0.5)).tolist() == [False, True, False, True]
+    assert route(sure, relative=0.0, absolute=0.5).tolist() == [False, True, False, True]
 
 
 def test_tiles_that_are_all_alike_stay_whole() -> None:
-    assert not decide(torch.full((5,), 0.9), Thresholds(0.1, 0.5)).any()
-    assert decide(torch.zeros(0), Thresholds(0.1, 0.5)).shape == (0,)
+    assert not route(torch.full((5,), 0.9), relative=0.1, absolute=0.5).any()
+    assert route(torch.zeros(0), relative=0.1, absolute=0.5).shape == (0,)
 
 
 @pytest.mark.parametrize(
