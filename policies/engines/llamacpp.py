@@ -70,7 +70,6 @@ class LlamaCppEngine(Resource, Engine):
         tile_form: TileForm = "grid",
         threads: int | None = None,
     ) -> None:
-        self.name = str(model)
         self.files: GgufFiles | None = None
         self.profile: str | None = None
         self._model_path, self._device, self._context = model, device, context
@@ -149,6 +148,7 @@ class LlamaCppEngine(Resource, Engine):
         repetition.
 
         Raises:
+            UsageError: If the request holds a value that no model can take.
             ModelUnavailable: If the prompt exceeds the context, or the request asks for what this engine cannot do.
         """
         self.require_open()

@@ -166,6 +166,7 @@ class LMDeployEngine(Resource, Engine):
         Under Flash ``usage`` counts every tile whole: LMDeploy does not tell which it compressed.
 
         Raises:
+            UsageError: If the request holds a value that no model can take.
             ModelUnavailable: If the prompt exceeds the context, or the request asks for what LMDeploy cannot do.
             ModelTimeout: If LMDeploy says nothing for too long.
         """

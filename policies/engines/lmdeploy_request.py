@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image as Pillow
 
 from foveate.actions.errors import ModelUnavailable
-from foveate.policies.base import Sampling
 from foveate.policies.engines.base import Encoded, ImagePart, Request, TextPart
 from foveate.policies.engines.servable import Servable
 from foveate.policies.internvl.tiling import tile_count, tile_grid
@@ -98,14 +97,9 @@ def refuse(request: Request, flash: bool | None) -> None:
         raise ModelUnavailable(
             "LMDeployEngine keeps to no budget of visual tokens: lower the number of tiles, or take the torch engine"
         )
-    _refuse_sampling(request.sampling)
-
-
-def _refuse_sampling(sampling: Sampling) -> None:
-    if not 0 <= sampling.temperature <= 2 or not 0 < sampling.top_p <= 1:
+    if request.sampling.temperature > 2:
         raise ModelUnavailable(
-            f"LMDeploy samples with 0 <= temperature <= 2 and 0 < top_p <= 1, not {sampling.temperature} and "
-            f"{sampling.top_p}"
+            f"LMDeploy samples with a temperature of 2 at most, not {request.sampling.temperature}: lower it"
         )
 
 

@@ -65,7 +65,7 @@ LLAMACPP: Final = "llamacpp"
 ENGINES: Mapping[str, Callable[[Wanted], Engine]] = MappingProxyType(
     {"auto": _torch, "torch": _torch, LMDEPLOY: _lmdeploy, LLAMACPP: _llamacpp}
 )
-"""What makes an engine; ``auto`` is the best one for the model."""
+"""What makes an engine; ``auto`` is the torch engine."""
 
 SERVER: Final = "openai:"
 """How the name of an engine begins that is a server; its address follows."""

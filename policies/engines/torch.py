@@ -80,7 +80,6 @@ class TorchEngine(Resource, Engine):
         vision: str | RemoteVision | None = None,
         local_vision: bool = False,
     ) -> None:
-        self.name = str(model)
         self.fell_back = 0
         self._told = False
         self._remote = RemoteVision(vision) if isinstance(vision, str) else vision

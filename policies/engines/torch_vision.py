@@ -23,8 +23,8 @@ class TileFeatures:
     """What the vision encoder made of one picture.
 
     Attributes:
-        owner: The model that made it.
-        values: Shape (tiles, tokens a tile, hidden), on the model's device.
+        owner: The model that may use it; None is any.
+        values: Shape (tiles, tokens a tile, hidden), on the model's device and in its dtype.
         compressed: The same with a quarter of the tokens a tile; None without a router.
         certainty: float32 (tiles,), how sure the router is that a quarter will do; None without one.
     """

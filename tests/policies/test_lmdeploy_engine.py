@@ -320,7 +320,7 @@ async def test_what_goes_wrong_with_a_request_leaves_the_engine_open(github: Pat
         with pytest.raises(ModelUnavailable, match="refuses the request: Unsupported response format"):
             await collected(engine, request(grammar="("))
         script.preparing = lambda messages: None
-        with pytest.raises(ModelUnavailable, match="0 <= temperature <= 2"):
+        with pytest.raises(ModelUnavailable, match="a temperature of 2 at most, not 3"):
             await collected(engine, request(sampling=Sampling(temperature=3.0)))
         with pytest.raises(ModelUnavailable, match="takes pixels"):
             await collected(engine, Request((Message("user", (ImagePart(Encoded(None, 4), 1),)),)))
