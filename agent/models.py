@@ -36,7 +36,7 @@ class Row:
         active: Weights of the language model that a token goes through, embeddings left out.
         memory: Bytes of weights and one request's cache, by number format.
         gpus: Graphics cards of 80 GB that its makers serve it on.
-        flash: The id of its checkpoint with a router; empty where none is known.
+        flash: The id of its checkpoint with a router; empty where its makers list none.
         router: Whether it is that one.
         engines: What can serve it, the best first.
         machine: What it would run on.
@@ -156,7 +156,7 @@ def _name(row: Row) -> str:
 
 
 def _flash(row: Row) -> str:
-    return "this is one" if row.router else "the id with -Flash behind it" if row.flash else "none is known"
+    return "this is one" if row.router else "the id with -Flash behind it" if row.flash else "none that its makers list"
 
 
 def _short(count: float, billions: str, millions: str) -> str:

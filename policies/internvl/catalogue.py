@@ -145,7 +145,8 @@ class Size:
         tower: What it sees with.
         language: What it reads and writes with.
         gpus: Graphics cards of 80 GB that its makers serve it on.
-        flash: Whether a checkpoint with a router is known.
+        flash: Whether its makers list a checkpoint with a router.
+        hearsay: Whether others alone speak of one: its id is known, and nothing offers it.
         suffix: What its ids have after the name.
         own: The id or folder of a checkpoint that is none of InternVL3.5's; empty otherwise.
     """
@@ -155,6 +156,7 @@ class Size:
     language: Language
     gpus: int = 1
     flash: bool = True
+    hearsay: bool = False
     suffix: str = ""
     own: str = ""
 
@@ -169,7 +171,7 @@ class Size:
         if self.suffix:
             return (self.id, f"{self.id}-HF")
         stages = [f"{self.id}{stage}{layout}" for stage in STAGES for layout in ("", "-HF")]
-        return (*stages, f"{self.id}-Flash") if self.flash else tuple(stages)
+        return (*stages, f"{self.id}-Flash") if self.flash or self.hearsay else tuple(stages)
 
     @property
     def projector(self) -> int:
@@ -232,7 +234,8 @@ SIZES: Final[Mapping[str, Size]] = MappingProxyType(
                 LARGE_TOWER,
                 Language("Qwen3-235B-A22B", 4096, 94, 64, 4, 1536, experts=128, chosen=8),
                 gpus=8,
-                flash=False,  # the paper measured one; that it can be had, a third party's table says alone
+                flash=False,
+                hearsay=True,
             ),
         )
     }

@@ -169,7 +169,11 @@ def test_under_the_table_stands_what_there_is_of_flash_and_what_a_row_stands_for
     lines = shown("tiny", "OpenGVLab/InternVL3_5-8B", "OpenGVLab/InternVL3_5-8B-Flash").splitlines()
     assert " MB" in lines[1] and "0.0" not in lines[1]
     flash = [re.split(r"  +", line.strip()) for line in lines[lines.index("Flash, a checkpoint with a router") :][1:4]]
-    assert flash == [["tiny", "none is known"], ["8B", "the id with -Flash behind it"], ["8B-Flash", "this is one"]]
+    assert flash == [
+        ["tiny", "none that its makers list"],
+        ["8B", "the id with -Flash behind it"],
+        ["8B-Flash", "this is one"],
+    ]
     last = " ".join(shown().splitlines()[-2:])
     for form in ("-Pretrained, -Instruct, -MPO", "-HF", "modelscope:"):
         assert form in last
