@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 from foveate.actions.errors import CheckpointError, MissingDependency, ModelUnavailable
 from foveate.envs.base import Resource
 from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, ImagePart, Request
-from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
+from foveate.policies.engines.llamacpp_files import GgufFiles, find, on_cpu, read
 from foveate.policies.engines.llamacpp_request import AS_WRITTEN, Answer, TileForm, body, content, refuse
 from foveate.policies.engines.llamacpp_text import PromptText
 from foveate.policies.engines.streaming import Give, finished, streamed
@@ -121,21 +121,15 @@ class LlamaCppEngine(Resource, Engine):
         self._server = None  # the last reference: its threads are joined
 
     def _params(self, xllamacpp: Any, files: GgufFiles) -> Any:
-        params = xllamacpp.CommonParams()
-        params.model.path, params.mmproj.path = str(files.model), str(files.vision)
-        params.n_ctx, params.n_parallel, params.fit_params = min(files.context, self._context), 1, False
+        params = on_cpu(xllamacpp, files, context=self._context, threads=self._threads or cores())
         params.n_batch = _SLICE
-        params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = self._threads or cores()
         kind = xllamacpp.ggml_type
         params.cache_type_k = params.cache_type_v = (
             kind.GGML_TYPE_F32 if self._cache == "float32" else kind.GGML_TYPE_F16
         )
         if self._cache == "float32":
             params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        params.cache_ram_mib = 0  # of earlier prompts the last one's cache is kept, and no more
-        params.use_jinja, params.chat_template, params.force_pure_content_parser = True, AS_WRITTEN, True
-        params.special, params.ui, params.verbosity = True, False, -1
+        params.chat_template, params.special, params.verbosity = AS_WRITTEN, True, -1
         params.endpoint_metrics = True
         params.hostnames, params.port, params.api_keys = ["127.0.0.1"], 0, [secrets.token_hex(16)]
         return params

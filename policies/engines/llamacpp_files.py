@@ -159,3 +159,25 @@ def _keys(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as exc:
         said = first_line(exc)
         raise CheckpointError(f"{path} is truncated or no GGUF file ({said}): convert or download it again") from exc
+
+
+def on_cpu(xllamacpp: Any, files: GgufFiles, *, context: int, threads: int) -> Any:
+    """Lay out what llama.cpp runs a model with on the CPU, one request at a time.
+
+    Args:
+        xllamacpp: The module, which takes seconds to import.
+        files: The model's.
+        context: Most tokens of a prompt and its answer, where the model has as many.
+        threads: Of its computations.
+
+    Returns:
+        Its ``CommonParams``.
+    """
+    params = xllamacpp.CommonParams()
+    params.model.path, params.mmproj.path = str(files.model), str(files.vision)
+    params.n_ctx, params.n_parallel, params.fit_params = min(files.context, context), 1, False
+    params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib = 0  # of earlier prompts the last one's cache is kept, and no more
+    params.use_jinja, params.force_pure_content_parser, params.ui = True, True, False
+    return params

@@ -1,4 +1,4 @@
-"""llama.cpp's own server through xllamacpp, in a process of its own that ends with the one that started it.
+"""llama.cpp's own server through xllamacpp, in a process of its own.
 
 ``python -m foveate.policies.engines.llamacpp_server MODEL --host HOST --port PORT``; ``foveate serve`` starts it.
 The prompt is the reference's, but texts are tokenised by llama.cpp's own rule: unlike in LlamaCppEngine, a control
@@ -7,19 +7,16 @@ token in a page's text is one.
 
 import argparse
 import logging
-import os
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
 from foveate.actions.errors import FoveateError, MissingDependency, ModelUnavailable
 from foveate.policies.engines.llamacpp import cores
-from foveate.policies.engines.llamacpp_files import GgufFiles, find, read
+from foveate.policies.engines.llamacpp_files import GgufFiles, find, on_cpu, read
 
 _log = logging.getLogger(__name__)
-_LOOK_S: Final = 1.0
 
 TEMPLATE: Final = (
     "{%- for message in messages -%}"
@@ -44,20 +41,14 @@ def alias(files: GgufFiles) -> str:
 
 def parameters(xllamacpp: Any, files: GgufFiles, *, host: str, port: int, context: int) -> Any:
     """Lay out what llama.cpp's server is started with."""
-    params = xllamacpp.CommonParams()
-    params.model.path, params.mmproj.path = str(files.model), str(files.vision)
-    params.n_ctx, params.n_parallel, params.fit_params = min(files.context, context), 1, False
-    params.n_gpu_layers, params.mmproj_use_gpu, params.warmup = 0, False, False
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores()
-    params.cache_ram_mib = 0
-    params.use_jinja, params.chat_template, params.prefill_assistant = True, TEMPLATE, False
-    params.force_pure_content_parser, params.ui = True, False
+    params = on_cpu(xllamacpp, files, context=context, threads=cores())
+    params.chat_template, params.prefill_assistant = TEMPLATE, False
     params.hostnames, params.port, params.model_alias = [host], port, {alias(files)}
     return params
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until the process that started this one is gone, or a signal ends it; gives an exit code."""
+    """Serve until a signal ends it; gives an exit code."""
     parser = argparse.ArgumentParser(prog="llamacpp_server", description="llama.cpp's server, for foveate serve.")
     parser.add_argument("model", help="a GGUF file, or its folder")
     parser.add_argument("--host", default="127.0.0.1")
@@ -65,7 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--context", type=int, default=16_384, help="most tokens of a prompt and its answer")
     asked = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as SIGTERM: it ends at once, in llama.cpp's code, too
     try:
         server = _served(asked)
@@ -73,9 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _log.error("error: %s", exc)
         return 3
     _log.info("llama.cpp serves %s at %s", asked.model, server.listening_address)
-    while os.getppid() == parent:
-        time.sleep(_LOOK_S)
-    return 0
+    while True:
+        signal.pause()
 
 
 def _served(asked: argparse.Namespace) -> Any:
