@@ -6,16 +6,16 @@ Only ``engines/torch.py`` imports this module, and only when an engine is opened
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 import transformers
 from torch import Tensor
 
 from foveate.actions.errors import CheckpointError, ModelUnavailable
-from foveate.policies.base import Sampling, Usage
+from foveate.policies.base import Usage
 from foveate.policies.engines.base import Delta, Encoded, FinishReason, ImagePart, Message, Request, TextPart
 from foveate.policies.engines.constraint import Constraint, Constraints
 from foveate.policies.engines.streaming import Aborted, TextStream
@@ -28,6 +28,7 @@ from foveate.policies.engines.torch_loading import (
     quiet,
 )
 from foveate.policies.engines.torch_placing import EVERY_GPU, check_bits, enough_memory, quantise, spread
+from foveate.policies.engines.torch_sampling import Drawer, drawer
 from foveate.policies.engines.torch_vision import TileFeatures, Vision, shortened, visual_tokens
 from foveate.policies.internvl.checkpoint import Checkpoint
 from foveate.policies.internvl.tiling import normalised, tile_count, tiles
@@ -266,7 +267,7 @@ class TorchModel:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def generate(self, request: Request, draw: "Drawer | None" = None) -> Iterator[Delta]:
+    def generate(self, request: Request, draw: Drawer | None = None) -> Iterator[Delta]:
         """Answer a request token by token; ends by itself, or raises Aborted once ``cancelled`` is set.
 
         Args:
@@ -279,7 +280,7 @@ class TorchModel:
             state = self._prefill(prompt, request)
             start = time.perf_counter()
             text = TextStream(self._decode, request.stop)
-            draw = draw or _drawer(request.sampling)
+            draw = draw or drawer(request.sampling)
             bound = None if request.grammar is None else self._constraints().begin(request.grammar)
             most = min(request.max_new_tokens, self.checkpoint.context - len(prompt.ids))
             finish: FinishReason = "length"
@@ -378,31 +379,3 @@ class _Prefilled:
     logits: Tensor
     cache: Any
     timing_ms: dict[str, float]
-
-
-Drawer: TypeAlias = Callable[[Tensor, Tensor | None], tuple[int, float]]
-"""Draws one of the allowed tokens (None is all) from logits (rows,); gives its log-probability under the model, too."""
-
-
-def _drawer(sampling: Sampling) -> Drawer:
-    """Give what draws one of the allowed tokens from logits, with its log-probability under the model itself."""
-    generator = torch.Generator()  # on the CPU whatever the device, so that a seed means the same everywhere
-    if sampling.seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(sampling.seed % 2**63)
-
-    def draw(logits: Tensor, allowed: Tensor | None = None) -> tuple[int, float]:
-        logits = logits.float()
-        choices = logits if allowed is None else logits.masked_fill(~allowed, float("-inf"))
-        if sampling.temperature == 0:
-            token = int(choices.argmax())
-        else:
-            shares, order = torch.softmax(choices / sampling.temperature, -1).sort(descending=True)
-            sums = shares.cumsum(-1)
-            kept = int((sums - shares < sampling.top_p).sum())
-            mark = float(torch.rand((), generator=generator)) * float(sums[kept - 1])
-            token = int(order[min(int((sums[:kept] <= mark).sum()), kept - 1)])
-        return token, float(logits[token] - logits.logsumexp(-1))
-
-    return draw
