@@ -228,9 +228,10 @@ def _how_to_go_on(order: Order) -> str:
     command = shlex.join(["foveate", "train", "sft", *where, *device, "--resume"])
     if not (order.work / "state.pt").exists():
         return f"Nothing was saved in {order.work} yet: begin again without --resume."
-    last = order.work / "last"
-    beside = f"; with another configuration, from its weights: --init {last}" if last.exists() else ""
-    return f"The state of the last good step is kept. Go on with: {command}{beside}"
+    written = [folder for folder in (order.work / "last", *order.work.glob("after-*")) if folder.is_dir()]
+    newest = max(written, key=lambda folder: folder.stat().st_mtime, default=None)
+    beside = "" if newest is None else f"; with another configuration, from weights: --init {newest}"
+    return f"The state that was saved last is kept. Go on with: {command}{beside}"
 
 
 class _Curved(TrainingView):

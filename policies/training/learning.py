@@ -103,7 +103,7 @@ class Learner:
             spent: Share of the stage's budget that has passed, 0 to 1.
 
         Raises:
-            TrainingError: If the gradient is not finite; nothing was changed.
+            Diverged: If the gradient is not finite; nothing was changed.
         """
         if self._optimisers is None:
             raise RuntimeError("begin() comes before the first step")
@@ -146,6 +146,11 @@ class Learner:
     def _precision(self) -> Any:
         low = self._settings.precision == "bf16"
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=low)
+
+    def sound(self) -> bool:
+        """Tell whether every weight is a number that a checkpoint's float16 can hold."""
+        most = torch.finfo(torch.float16).max
+        return all(bool((value.abs() <= most).all()) for value in self.model.parameters())
 
     def state(self, *, ended: bool = False) -> dict[str, Any]:
         """Give everything that the next step depends on, beside its number and its batch.

@@ -30,6 +30,10 @@ def rate_share(stage: StageSettings, step: int, spent: float, *, heads: bool) ->
     return min(rising, stage.floor + (1.0 - stage.floor) * max(left, 0.0))
 
 
+class Diverged(TrainingError):
+    """Raised when a gradient or a weight is no number any more: what was saved before is better than what there is."""
+
+
 class Optimisers:
     """Muon for hidden matrices and AdamW for everything else, for one stage.
 
@@ -75,11 +79,11 @@ class Optimisers:
             The gradient's norm before it was shortened.
 
         Raises:
-            TrainingError: If the gradient is not finite; nothing was changed.
+            Diverged: If the gradient is not finite; nothing was changed.
         """
         norm = float(nn.utils.clip_grad_norm_(self.parameters, self._clip))
         if not math.isfinite(norm):
-            raise TrainingError(
+            raise Diverged(
                 f"stage {self._stage.name}: the gradient of step {step + 1} is {norm}, and nothing was changed by it: "
                 "lower the stage's rate or lengthen its warm_up"
             )

@@ -16,6 +16,7 @@ from foveate.actions.errors import FoveateError, UsageError
 from foveate.policies.training.architecture import Shape
 from foveate.policies.training.learning import Learner
 from foveate.policies.training.listening import Listener
+from foveate.policies.training.optimisation import Diverged
 from foveate.policies.training.position import Position, Sums
 from foveate.policies.training.results import StageResult, spent_share, write_model
 from foveate.policies.training.settings import Settings, StageSettings
@@ -118,7 +119,8 @@ class Training:
         """Train, and say how it ended.
 
         Raises:
-            FoveateError: If it cannot go on; the state of before is saved as far as it can be.
+            FoveateError: If it cannot go on; the state of before is saved as far as it can be. Diverged leaves what was
+                saved last: the steps since may have ruined the weights before anything showed.
         """
         while self._at.stage < len(self._stages):
             stage = self._stages[self._at.stage]
@@ -128,6 +130,8 @@ class Training:
                 self._begun = True
             try:
                 through = self._through(stage)
+            except Diverged:
+                raise
             except FoveateError:
                 self._keep()
                 if not self._stop():  # a signal to the whole group ends the processes that make batches, too
@@ -275,6 +279,12 @@ class Training:
         self.write(self._work / LAST)
 
     def _save(self) -> None:
+        if not self._learner.sound():
+            stage = self._stages[min(self._at.stage, len(self._stages) - 1)].name
+            raise Diverged(
+                f"stage {stage}: after step {self._at.step} there are weights that float16 cannot hold: lower the "
+                "stage's rate or lengthen its warm_up"
+            )
         state = {
             "settings": self._settings.model_dump_json(),
             "begun": asdict(self._from),

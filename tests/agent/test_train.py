@@ -128,6 +128,9 @@ def test_a_run_that_is_killed_twice_goes_on_with_the_same_curve(tmp_path: Path) 
             process = started("--config", plan, "--work", broken, *more)
             with surely_gone(process):
                 wait_for_step(process, broken / "log.jsonl", stage, step)
+                while not (broken / "state.pt").exists():
+                    assert process.poll() is None, process.communicate()[1]
+                    time.sleep(0.02)
                 process.kill()
         config(tmp_path, workers=2)  # how this machine does it may change
         code, out, said = sft("--config", plan, "--work", broken, "--resume", "--json")
@@ -250,7 +253,8 @@ def test_a_rate_that_is_too_high_is_named_and_the_state_of_before_is_kept(tmp_pa
     assert code == 3
     assert "stage say: the gradient of step" in said
     assert "lower the stage's rate" in said
-    assert f"with another configuration, from its weights: --init {folder / 'last'}" in said
+    assert f"with another configuration, from weights: --init {folder / 'after-read'}" in said
+    assert not (folder / "last").exists(), "the weights of the last step may be ruined"
     assert checkpoints.check(folder / "after-read").tile == 112
     code, _, said = sft("--config", config(tmp_path, rate=1e-3), "--work", folder, "--resume")
     assert code == 2

@@ -219,6 +219,15 @@ def test_a_gradient_that_is_not_finite_stops_the_run_with_its_state_of_before(tm
         torch.equal(value, after["learner"]["model"][name]) for name, value in before["learner"]["model"].items()
     )
     assert checkpoints.check(tmp_path / LAST).profile == "tiny"
+    ruined = training(tmp_path, chosen, stop=Stop(4))
+    ruined.resume(before)
+    with torch.no_grad():
+        ruined._learner.model.get_input_embeddings().weight[-1, 0] = 1e6  # a number, but none of float16
+    kept = (tmp_path / LAST / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match=r"stage read: after step \d+ there are weights that float16 cannot hold"):
+        ruined.run()
+    assert read_state(tmp_path / STATE)["position"]["step"] == 3
+    assert (tmp_path / LAST / "model.safetensors").read_bytes() == kept
 
 
 def test_another_configuration_or_other_shards_are_refused_with_what_differs(tmp_path: Path) -> None:
