@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from foveate.actions.errors import FoveateError, MissingDependency
+from foveate.actions.errors import FoveateError, MissingDependency, UsageError
 
 PAGES: Final = 20_000
 """Screens of pages, where nothing else is said."""
@@ -59,10 +59,17 @@ def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callabl
 
 
 def _wanting(path: Path, seeds: range, say: Callable[[str], None]) -> bool:
-    """Tell whether a shard is to be made: it is not there, or was made for fewer seeds, or is broken."""
+    """Tell whether a shard is to be made: it is missing, was made for fewer seeds, or is broken, and so deleted."""
     from foveate.agent.training.making import seeds_in
+    from foveate.policies.training.shards import check_bytes
 
     if not path.exists():
+        return True
+    try:
+        check_bytes(path)
+    except UsageError as error:
+        say(f"{error}; it is made again now")
+        path.unlink()
         return True
     held = seeds_in(path)
     if held and held.start <= seeds.start and held.stop >= seeds.stop:

@@ -23,6 +23,7 @@ from foveate.policies.training.screens import Element, Glyph, Question, Screen, 
 
 _UNIT = 10_000
 _END: Final = "end.json"
+_REMEDY: Final = "delete it, and make it again with what made it, foveate data make or make train-tiny"
 
 
 class Entry(NamedTuple):
@@ -105,7 +106,7 @@ def entries_of(path: Path) -> tuple[Entry, ...]:
         if sums is None or len(places) != 2 * len(sums):
             raise ValueError(f"it ends after {len(places) // 2} screens, before its own end")
     except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise UsageError(f"{path} is no whole shard of screens: {exc}: make it again with foveate data make") from exc
+        raise UsageError(f"{path} is no whole shard of screens: {exc}: {_REMEDY}") from exc
     return tuple(
         Entry(*picture, *text, checksum)
         for picture, text, checksum in zip(places[::2], places[1::2], sums, strict=True)
@@ -119,19 +120,40 @@ def read_entry(path: Path, entry: Entry) -> Screen:
         UsageError: If it is broken.
     """
     try:
-        with path.open("rb") as file:
-            parts = []
-            for start, size in ((entry.picture, entry.picture_size), (entry.text, entry.text_size)):
-                file.seek(start)
-                parts.append(file.read(size))
-        picture, text = parts
-        if zlib.crc32(text, zlib.crc32(picture)) != entry.checksum:
-            raise ValueError("its bytes are not those that were written")
+        picture, text = _bytes_of(path, entry)
         return _checked(_of_data(json.loads(text), picture))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
-        raise UsageError(
-            f"{path} is broken in the screen at byte {entry.picture}: {exc}: make it again with foveate data make"
-        ) from exc
+        raise _broken(path, entry, exc) from exc
+
+
+def _bytes_of(path: Path, entry: Entry) -> tuple[bytes, bytes]:
+    """Read picture and text of a screen, and compare them with their checksum."""
+    with path.open("rb") as file:
+        parts = []
+        for start, size in ((entry.picture, entry.picture_size), (entry.text, entry.text_size)):
+            file.seek(start)
+            parts.append(file.read(size))
+    picture, text = parts
+    if zlib.crc32(text, zlib.crc32(picture)) != entry.checksum:
+        raise ValueError("its bytes are not those that were written")
+    return picture, text
+
+
+def _broken(path: Path, entry: Entry, why: Exception) -> UsageError:
+    return UsageError(f"{path} is broken in the screen at byte {entry.picture}: {why}: {_REMEDY}")
+
+
+def check_bytes(path: Path) -> None:
+    """Compare every byte of a shard with its checksums; nothing is decoded.
+
+    Raises:
+        UsageError: If it is no shard, or is broken.
+    """
+    for entry in entries_of(path):
+        try:
+            _bytes_of(path, entry)
+        except (OSError, ValueError) as exc:
+            raise _broken(path, entry, exc) from exc
 
 
 def read_shard(path: Path) -> Iterator[Screen]:

@@ -22,7 +22,7 @@ from foveate.agent.training.progress import TrainingView, clock
 from foveate.agent.training.provision import has_chromium, provide
 from foveate.policies.training.screens import Screen
 from foveate.policies.training.settings import StageSettings
-from foveate.policies.training.shards import read_shard
+from foveate.policies.training.shards import check_bytes, entries_of, read_shard
 
 STAGE = StageSettings(name="say", objectives={"say": 1.0}, steps=100)
 LINE = {
@@ -252,6 +252,14 @@ def test_a_shard_that_was_made_of_fewer_seeds_is_made_again(provided: list[str],
     said.clear()
     provide(tmp_path, pages=4, programs=1, workers=1, say=said.append)
     assert said == []
+    (shard,) = pages.iterdir()
+    whole = shard.read_bytes()
+    place = entries_of(shard)[1].picture
+    shard.write_bytes(whole[: place + 9] + bytes([whole[place + 9] ^ 1]) + whole[place + 10 :])
+    provide(tmp_path, pages=5, programs=1, workers=1, say=said.append)
+    assert f"{shard} is broken in the screen at byte {place}" in said[0] and "it is made again now" in said[0]
+    check_bytes(shard)
+    assert len(entries_of(shard)) == len(list(read_shard(shard)))
 
 
 def outside(screen: Screen) -> bool:
