@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foveate.actions.errors import ParseError
 from foveate.actions.geometry import Box, Convention, Frame, Point, points_of, quantise
 from foveate.actions.parse import parse_answer
 from foveate.actions.render import SIGNATURES, render, render_answer
@@ -57,10 +58,10 @@ tricky = st.sampled_from(
         "0x41",
     )
 )
-NONCHARACTERS = [*range(0xFDD0, 0xFDF0), *(plane << 16 | last for plane in range(17) for last in (0xFFFE, 0xFFFF))]
-"""What no text holds, and the parser refuses."""
+REFUSED = "\ufdd0\ufdd1\ufdd2\ufdd3\ufdd4"
+"""Noncharacters, which no text holds, and which the parser refuses: it marks places of its own with them."""
 
-letters = st.characters(exclude_categories=("Cs",), exclude_characters=[*map(chr, NONCHARACTERS)])
+letters = st.characters(exclude_categories=("Cs",), exclude_characters=REFUSED)
 texts = st.one_of(tricky, st.text(letters, min_size=1, max_size=60))
 buttons = st.sampled_from(("left", "right", "middle", "back", "forward"))
 keys = st.sampled_from(list(Key))
@@ -172,6 +173,16 @@ def test_a_whole_rendered_answer_parses_back(
     text = render_answer(actions, convention, frame, thought, operation)
     answer = parse_answer(text, frame=frame, convention=convention)
     assert answer.actions == tuple(quantise(action, convention, frame) for action in actions)
+
+
+@pytest.mark.parametrize("mark", REFUSED)
+@given(frame=frames, convention=conventions, before=texts, after=texts)
+def test_a_text_with_a_mark_of_the_parsers_own_is_refused_by_name(
+    mark: str, frame: Frame, convention: Convention, before: str, after: str
+) -> None:
+    written = render(TypeText(text=before + mark + after), convention, frame)
+    with pytest.raises(ParseError, match="holds a noncharacter"):
+        parse_answer(written, frame=frame, convention=convention)
 
 
 @settings(max_examples=200, deadline=None)
