@@ -290,18 +290,19 @@ class OpenAIEngine(Resource, Engine):
 
     async def _chunks(self, stream: Any, over_s: float) -> AsyncGenerator[Any, None]:
         """Give a stream's chunks, each within a time, and close the connection at the end."""
+        chunks = aiter(stream)
         limit_s = self._first_s  # many servers send the headers, and a chunk without text, before the prefill
         try:
             kind = str(stream.response.headers.get("content-type", ""))
             if "html" in kind or "json" in kind:
+                chunks = stream.response.aiter_text()
                 async with self._in_time(over_s, limit_s):
-                    said = await anext(stream.response.aiter_text(), "")
+                    said = await anext(chunks, "")
                 raise ModelUnavailable(f"{self.url} answers with {kind} and not with a stream: {excerpt(said)}")
-            iterator = aiter(stream)
             while True:
                 async with self._in_time(over_s, limit_s):
                     try:
-                        chunk = await anext(iterator)
+                        chunk = await anext(chunks)
                     except StopAsyncIteration:
                         return
                 yield chunk
@@ -309,6 +310,7 @@ class OpenAIEngine(Resource, Engine):
                     limit_s = self._next_s
         finally:
             await stream.close()
+            await _unwound(chunks)
 
     @asynccontextmanager
     async def _in_time(self, over_s: float, limit_s: float = math.inf) -> AsyncIterator[None]:
@@ -369,3 +371,13 @@ class OpenAIEngine(Resource, Engine):
 def _beyond(pieces: int, length: int, most: int) -> bool:
     """Say whether an answer is longer than so many tokens can be, in whatever pieces they come."""
     return pieces > most * _PIECES_A_TOKEN or length > most * _LONGEST_TOKEN
+
+
+async def _unwound(chunks: AsyncIterator[Any]) -> None:
+    """Run a closed stream's generators to their end, which the client would leave, suspended, to the garbage collector.
+
+    There they are ended at another time, and maybe in another thread; here the closed connection ends them.
+    """
+    with suppress(Exception):  # of the closed connection; what came before it may still be given
+        async for _ in chunks:
+            pass
