@@ -1,6 +1,7 @@
 """Cards that are put into a bag: what is in it is counted, changed, and taken along."""
 # ruff: noqa: E501 - markup reads better unbroken
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +35,7 @@ class _Bagged:
     """The bag holds so many of some things, and nothing else."""
 
     wanted: dict[str, int]
-    put: str
+    put: Mapping[str, str]  # by the thing: what an operation calls its button
     bag: str
 
     def step(self, sight: Sight) -> Move | None:
@@ -48,7 +49,7 @@ class _Bagged:
                 return (
                     click(sight, "back", "Click back icon")
                     if inside
-                    else click(sight, f"put {name}", f"Click {self.put} for {name}")
+                    else click(sight, f"put {name}", f"Click {self.put[name]} for {name}")
                 )
         return None
 
@@ -67,12 +68,14 @@ def bags(kit: Kit) -> Made:
     icon = kit.one(("cart", "bookmark", "heart"))
     called = f"the {icon} icon"
     start = {name: 1, kit.one([one for one in names if one != name]): 1} if task == "drop" else {}
-    put_in = [_putting(kit, put, one, count, icon) for one, count in wanted.items()]
-    plan: Want = _Bagged(wanted, put, f"Click {icon} icon")
+    put_in = {one: _putting(kit, put, one, count, icon) for one, count in wanted.items()}
+    buttons = dict.fromkeys(names, put) | {one: button for one, (_, button) in put_in.items()}
+    plan: Want = _Bagged(wanted, buttons, f"Click {icon} icon")
     goal: dict[str, object] = {"bag": wanted, "taken": None}
-    clauses, impossible = put_in, None
+    asked = [clause for clause, _ in put_in.values()]
+    clauses, impossible = asked, None
     if task == "take":
-        clauses = [*put_in, kit.one((f"open {called}", f"click {called}")), saying.click(kit, take)]
+        clauses = [*asked, kit.one((f"open {called}", f"click {called}")), saying.click(kit, take)]
         looked = Until(lambda sight: bool(sight.state["inside"]), [Clicked("look", f"Click {icon} icon")])
         plan = Until(lambda sight: sight.state["taken"] == wanted, [plan, looked, Clicked("take", f"Click {take}")])
         goal = {"taken": wanted}
@@ -86,7 +89,7 @@ def bags(kit: Kit) -> Made:
             clauses = [
                 kit.one((f"take {kit.said(name)} out of the {icon}", f"remove {kit.said(name)} from the {icon}"))
             ]
-        plan, goal = _Bagged(left, put, f"Click {icon} icon"), {"bag": left, "taken": None}
+        plan, goal = _Bagged(left, buttons, f"Click {icon} icon"), {"bag": left, "taken": None}
     elif task == "lacking":
         lacking = kit.thing(13)
         clauses, plan, impossible = (
@@ -101,17 +104,19 @@ def bags(kit: Kit) -> Made:
     )  # fmt: skip
 
 
-def _putting(kit: Kit, put: str, name: str, count: int, icon: str) -> str:
-    """Say that a thing is to be put in: by the button's name, or by what comes of it."""
+def _putting(kit: Kit, put: str, name: str, count: int, icon: str) -> tuple[str, str]:
+    """Say that a thing is to be put in, by the button's name or by what comes of it; and what the button is called then."""
     name = kit.said(name)
     if kit.chance(0.5):
-        return f"{kit.one(('click', 'press'))} {kit.said(put)} for {name}{' twice' * (count == 2)}"
+        return f"{kit.one(('click', 'press'))} {kit.said(put)} for {name}{' twice' * (count == 2)}", put
     many = kit.one(("two ", "two ", "2 ", "2 x ")) if count == 2 else kit.one(("", "", "one ", "1 ", "a "))
     where = kit.one((f"the {icon}", f"the {icon}", "the bag", "my selection", "the order"))
+    if kit.chance(0.15):
+        return f"{kit.said(put)} {many}{name}", put
     return kit.one((
         f"put {many}{name} in {where}", f"put {many}{name} into {where}", f"add {many}{name} to {where}", f"take {many}{name}",
-        f"get {many}{name}", f"{kit.said(put)} {many}{name}",
-    ))  # fmt: skip
+        f"get {many}{name}", f"choose {many}{name} for {where}",
+    )), "button"  # fmt: skip
 
 
 def _body(kit: Kit, names: list[str], verbs: tuple[str, str], icon: str) -> str:

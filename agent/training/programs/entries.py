@@ -56,7 +56,7 @@ class _List:
     def added(self, name: str, *, by_key: bool) -> Want:
         """Want an entry that is not there yet."""
         typed = Holds("new", "field", name)  # no task says what the only field is called, nor the button beside it
-        last = Entered("new", "field") if by_key else Clicked("add", f"Click {self.button}")
+        last = Entered("new", "field") if by_key else Clicked("add", "Click main button")
         return Until(_has(name), [typed, last])
 
     def deleted(self, name: str) -> Want:

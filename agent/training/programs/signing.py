@@ -48,11 +48,17 @@ def signing(kit: Kit) -> Made:
     typed: list[Want] = [Holds("user", called[0], user), Holds("password", called[1], secret)]
     if stay:
         typed.append(Ticked("stay", stay, stays))
-    entered: Want = Until(says("entered", given), [*typed, Clicked("enter", f"Click {enter}")])
+    pressed = kit.chance(0.5)  # else the task says who goes in, and leaves the button to the one who does it
+    entered: Want = Until(
+        says("entered", given), [*typed, Clicked("enter", f"Click {enter}" if pressed else "Click main button")]
+    )
     goal: dict[str, object] = {"entered": given, "inside": given}
     wants: list[Want] = [entered]
     if task == "stay":
-        clauses.append(kit.one((saying.tick(kit, stay, True), saying.tick(kit, stay, True), kit.said(stay))))
+        ticked = saying.tick(kit, stay, True)
+        clauses.append(
+            kit.one((ticked, ticked, kit.said(stay), f"have {kit.said(stay)} ticked", f"with {kit.said(stay)}"))
+        )
     elif stay and task == "in" and kit.chance(0.3):
         clauses.append(
             kit.one((f"leave {kit.said(stay)} alone", f"do not tick {kit.said(stay)}", f"but not {kit.said(stay)}"))
@@ -67,7 +73,8 @@ def signing(kit: Kit) -> Made:
         ]
         wants, goal = [Until(says("left", True), [Clicked("leave", f"Click {leave}")])], {"left": True, "inside": None}
     else:
-        clauses.append(saying.click(kit, enter))
+        if pressed:
+            clauses.append(saying.click(kit, enter))
         if task == "in and out":
             clauses.append(kit.one((f"leave with {kit.said(leave)}", f"click {kit.said(leave)} after that")))
             wants = [Until(says("left", True), [entered, Clicked("leave", f"Click {leave}")])]
@@ -105,12 +112,16 @@ def _clauses(kit: Kit, fields: tuple[str, str], values: tuple[str, str]) -> tupl
     if kit.chance(0.4):
         return [kit.one((
             f"sign in with {said[0]} {values[0]} and {said[1]} {values[1]}", f"log in: {said[0]} is {values[0]}, {said[1]} is {values[1]}",
-            f"use {values[0]} as {said[0]} and {values[1]} as {said[1]}",
+            f"use {values[0]} as {said[0]} and {values[1]} as {said[1]}", f"go in by {said[0]} {values[0]} and {said[1]} {values[1]}",
         ))], True  # fmt: skip
-    way = kit.one(("enter", "open the page", "get in", "go in", "let me in"))
+    user, secret = values
+    way = kit.one(("enter", "open the page", "get in", "go in", "let me in", "identify yourself", "start the session"))
     return [kit.one((
-        f"{way} as {values[0]}, the password is {values[1]}", f"{way} as {values[0]} with {values[1]}",
-        f"{way}: {values[0]}, {values[1]}", f"{way} as {values[0]} by the password {values[1]}",
+        f"{way} as {user}, the password is {secret}", f"{way} as {user} with {secret}", f"{way}: {user}, {secret}",
+        f"{way} as {user} by the password {secret}", f"{way} as {user} using the password {secret}",
+        f"{way} as {user} (password: {secret})", f"{way} under {user}, and the secret is {secret}",
+        f"{way} as {user} with the code {secret}", f"{way} for {user} by typing {secret} as the password",
+        f"the account is {user} and its password {secret}: {way}",
     ))], False  # fmt: skip
 
 
