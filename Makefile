@@ -4,11 +4,13 @@ SHELL := /bin/bash
 .PHONY: help demo test check fix types figures train-tiny lmdeploy-env test-gpu bench-gpu setup-run setup-dev
 
 PY ?= .venv/bin/python
-# of train-tiny: where it works, what it is told, where (cpu or cuda; a GPU where there is one), what it makes first
+# of train-tiny: where it works, what it is told, where (cpu or cuda; a GPU where there is one), what it makes first, or
+# the pack (foveate data pack) that it takes instead
 WORK ?= runs/train-tiny
 CONFIG ?= tiny
 DEVICE ?=
 PROVISION ?=
+DATA ?=
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -53,9 +55,9 @@ figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and 
 	@$(PY) tests/bench/overlap.py --rounds 5 --out tests/bench/results/overlap.json
 	@$(PY) tests/bench/readme.py
 
-train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE)
+train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE, DATA)
 	@[ "$(PY)" != .venv/bin/python ] || .ci/setup run
-	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION)
+	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION) $(if $(DATA),--data $(DATA))
 	@$(PY) -m foveate.agent.start train sft --config $(CONFIG) --work $(WORK) $(if $(DEVICE),--device $(DEVICE)) \
 		$$(test -e $(WORK)/state.pt && echo --resume)
 

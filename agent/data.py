@@ -1,4 +1,4 @@
-"""The commands ``foveate data make`` and ``foveate data show``: what the bundled checkpoint is trained on."""
+"""The commands ``foveate data make``, ``show``, ``pack`` and ``unpack``: what the bundled checkpoint is trained on."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -77,3 +77,34 @@ def show(
 
     paths = draw(source, out, count)
     return Ending(SUCCESS, text="\n".join(map(str, paths)))
+
+
+@data.command()
+def pack(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of shards.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The pack to write.")],
+    most: Annotated[float, typer.Option("--at-most", metavar="MB", min=0.1, help="Megabytes it may have.")] = 35.0,
+    json_: JsonOption = False,
+) -> Ending:
+    """Pack some of the shards into one small file, to train where there is no browser to make them with."""
+    from foveate.policies.training.packs import write_pack
+
+    packed = write_pack(out, folders, int(most * 1e6))
+    said = {"status": "success", "pack": str(out), "bytes": packed.size, "screens": packed.screens}
+    counts = ", ".join(f"{count:,} screens of {name}" for name, count in packed.screens.items())
+    return Ending(SUCCESS, data=said if json_ else None, text=f"{out}: {counts}, {packed.size / 1e6:.1f} MB")
+
+
+@data.command(name="unpack")
+def unpack_(
+    pack: Annotated[Path, typer.Argument(metavar="FILE", help="A pack.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder that folders of shards are written into.")],
+    json_: JsonOption = False,
+) -> Ending:
+    """Make shards of a pack; those that are there are kept."""
+    from foveate.policies.training.packs import unpack
+
+    written = unpack(pack, out, say)
+    counts = ", ".join(f"{count:,} screens of {name}" for name, count in written.items())
+    said = {"status": "success", "folder": str(out), "screens": written}
+    return Ending(SUCCESS, data=said if json_ else None, text=f"{out}: {counts}")

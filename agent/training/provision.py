@@ -2,7 +2,8 @@
 
 ``python -m foveate.agent.training.provision --work DIR`` makes the shards that ``configs/tiny.toml`` names; those that
 are there are kept, so that an interrupted call goes on; one that was made of fewer seeds is made again. Without
-Chromium training makes do with what is there, and with the pages that are drawn without a browser.
+Chromium training makes do with what is there, and with the pages that are drawn without a browser; ``--data FILE``
+unpacks what ``foveate data pack`` brought together elsewhere, and makes nothing.
 """
 
 import argparse
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from foveate.actions.errors import FoveateError, MissingDependency, UsageError
+from foveate.policies.training.packs import unpack
 
 PAGES: Final = 20_000
 """Screens of pages, where nothing else is said."""
 
-PROGRAMS: Final = 1_500
+PROGRAMS: Final = 6_000
 """Programs that are demonstrated, several screens each, where nothing else is said."""
 
 
@@ -101,13 +103,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--pages", type=int, default=PAGES, help="screens of pages")
     parser.add_argument("--programs", type=int, default=PROGRAMS, help="programs to demonstrate")
     parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--data", type=Path, help="a pack to train on, in place of making any")
     chosen = parser.parse_args(arguments)
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - for people
 
     try:
-        provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
+        if chosen.data is not None:
+            written = unpack(chosen.data, chosen.work / "shards", say)
+            say(", ".join(f"{count:,} screens of {name} unpacked" for name, count in written.items()))
+        else:
+            provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
     except FoveateError as exc:
         say(f"error: {exc}")
         return 3

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from foveate.actions.errors import FoveateError, UsageError
+from foveate.actions.errors import FoveateError, TrainingError, UsageError
 from foveate.policies.training.architecture import Shape
 from foveate.policies.training.learning import Learner
 from foveate.policies.training.listening import Listener
@@ -22,7 +22,7 @@ from foveate.policies.training.results import StageResult, spent_share, write_mo
 from foveate.policies.training.settings import Settings, StageSettings
 from foveate.policies.training.settings_file import differences
 from foveate.policies.training.states import Log, write_state
-from foveate.policies.training.stream import Portion, Source, Stream, Wanted, batches, check_room
+from foveate.policies.training.stream import Portion, Source, Stream, Wanted, batches
 
 STATE, LOG, LAST = "state.pt", "log.jsonl", "last"
 """Names in the work folder: the state, the log, the model as it was when a run stopped before its end."""
@@ -132,8 +132,8 @@ class Training:
                 through = self._through(stage)
             except Diverged:
                 raise
-            except FoveateError:
-                self._keep()
+            except FoveateError as exc:
+                self._keep_after(exc)
                 if not self._stop():  # a signal to the whole group ends the processes that make batches, too
                     raise
                 through = False
@@ -169,7 +169,6 @@ class Training:
         """Take the steps of a stage; false where it was interrupted."""
         run, every = self._settings.run, self._settings.evaluation.every
         stream = self._stream(stage, self._supply.shown)
-        check_room(stream, run)
         total = stage.steps if stage.pages is None else -(-stage.pages // stage.batch_pages)
         steps = itertools.count(self._at.step) if total is None else range(self._at.step, total)
         began = saved = time.monotonic()
@@ -277,6 +276,13 @@ class Training:
         """Save what a run that stops here goes on from, and the model as it is."""
         self._save()
         self.write(self._work / LAST)
+
+    def _keep_after(self, error: FoveateError) -> None:
+        """Keep what there is after an error, which is told even where that fails, too."""
+        try:
+            self._keep()
+        except FoveateError as exc:
+            raise TrainingError(f"{error}; and what was learned since could not be saved: {exc}") from error
 
     def _save(self) -> None:
         if not self._learner.sound():

@@ -1,27 +1,26 @@
 """Screens packed into tar files: ``N.webp`` (lossless) and ``N.json`` a screen, readable by any tar program.
 
-Fractions are written as whole numbers of ten-thousandths. The last member, ``end.json``, has the checksums of all
-screens: a shard that lost some, or whose bytes were changed, is named and not trained on. It is written beside its
-name and moved there when it is complete, so that an interrupted run leaves no half shard.
+The last member, ``end.json``, has the checksums of all screens: a shard that lost some, or whose bytes were changed, is
+named and not trained on. It is written beside its name and moved there when it is complete, so that an interrupted run
+leaves no half shard.
 """
 
 import contextlib
 import io
 import json
-import math
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from PIL import Image as Pillow
 
 from foveate.actions.errors import UsageError
-from foveate.policies.training.screens import Element, Glyph, Question, Screen, Text
+from foveate.policies.training.screen_data import as_data, of_data
+from foveate.policies.training.screens import Screen
 
-_UNIT = 10_000
 _END: Final = "end.json"
 _REMEDY: Final = "delete it, and make it again with what made it, foveate data make or make train-tiny"
 
@@ -76,7 +75,7 @@ def _write(part: Path, screens: Iterable[Screen]) -> int:
         for count, screen in enumerate(screens):
             picture = io.BytesIO()
             Pillow.fromarray(screen.image).save(picture, "WEBP", lossless=True, quality=50, method=1)
-            text = json.dumps(_as_data(screen), separators=(",", ":")).encode()
+            text = json.dumps(as_data(screen), separators=(",", ":")).encode()
             _add(tar, f"{count:06d}.webp", picture.getvalue())
             _add(tar, f"{count:06d}.json", text)
             sums.append(zlib.crc32(text, zlib.crc32(picture.getvalue())))
@@ -121,7 +120,8 @@ def read_entry(path: Path, entry: Entry) -> Screen:
     """
     try:
         picture, text = _bytes_of(path, entry)
-        return _checked(_of_data(json.loads(text), picture))
+        image = np.asarray(Pillow.open(io.BytesIO(picture)).convert("RGB"))
+        return of_data(json.loads(text), image)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
         raise _broken(path, entry, exc) from exc
 
@@ -166,26 +166,6 @@ def read_shard(path: Path) -> Iterator[Screen]:
         yield read_entry(path, entry)
 
 
-def _checked(screen: Screen) -> Screen:
-    """See that what a screen says of itself is there.
-
-    Raises:
-        ValueError: If it is not; says what.
-    """
-    for element in screen.elements:
-        if any(not 0 <= index < len(screen.texts) for index in element.texts):
-            raise ValueError(f"the element {element.name!r} is found by a text that is not there")
-        if len(element.aim) != 2 or not all(map(math.isfinite, (*element.box, *element.aim))):
-            raise ValueError(f"the element {element.name!r} is nowhere")
-    for question in screen.questions:
-        if question.element is not None and not 0 <= question.element < len(screen.elements):
-            raise ValueError(f"the question {question.task!r} is about an element that is not there")
-    said = {**screen.facts, **{name: value for element in screen.elements for name, value in element.facts.items()}}
-    if any(not isinstance(value, str) for value in said.values()):
-        raise ValueError("a fact is no text")
-    return screen
-
-
 def shards_in(folder: Path) -> tuple[Path, ...]:
     """List a folder's shards, by name.
 
@@ -202,62 +182,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
-
-
-def _whole(values: Iterable[float]) -> list[int]:
-    return [round(value * _UNIT) for value in values]
-
-
-def _as_data(screen: Screen) -> dict[str, Any]:
-    return {
-        "texts": [
-            [text.text, _whole(text.extent), "".join(glyph.char for glyph in text.glyphs), _places(text)]
-            for text in screen.texts
-        ],
-        "elements": [
-            [one.role, one.name, _whole(one.box), _whole(one.aim), one.texts, dict(one.facts)]
-            for one in screen.elements
-        ],
-        "questions": [
-            [one.task, one.operation, one.call, one.element, one.operations, one.notes] for one in screen.questions
-        ],
-        "facts": dict(screen.facts),
-    }  # fmt: skip
-
-
-def _of_data(data: dict[str, Any], picture: bytes) -> Screen:
-    return Screen(
-        np.asarray(Pillow.open(io.BytesIO(picture)).convert("RGB")),
-        tuple(_text(*given) for given in data["texts"]),
-        tuple(
-            Element(role, name, _box(box), (aim[0] / _UNIT, aim[1] / _UNIT), tuple(texts), facts)
-            for role, name, box, aim, texts, facts in data["elements"]
-        ),
-        tuple(
-            Question(task, operation, call, element, tuple(operations), tuple(notes))
-            for task, operation, call, element, operations, notes in data["questions"]
-        ),
-        data["facts"],
-    )
-
-
-def _places(text: Text) -> list[int]:
-    """Give the characters' places: x and y of each, or every x and then y once where they stand in one line."""
-    across, down = _whole(glyph.x for glyph in text.glyphs), _whole(glyph.y for glyph in text.glyphs)
-    if len(set(down)) == 1:
-        return [*across, down[0]]
-    return [value for place in zip(across, down, strict=True) for value in place]
-
-
-def _text(text: str, extent: list[int], chars: str, places: list[int]) -> Text:
-    values = [value / _UNIT for value in places]
-    across, down = values[::2], values[1::2]
-    if len(values) == len(chars) + 1:
-        across, down = values[:-1], values[-1:] * len(chars)
-    glyphs = tuple(Glyph(char, x, y) for char, x, y in zip(chars, across, down, strict=True))
-    return Text(text, glyphs, _box(extent))
-
-
-def _box(values: list[int]) -> tuple[float, float, float, float]:
-    left, top, right, bottom = values
-    return left / _UNIT, top / _UNIT, right / _UNIT, bottom / _UNIT

@@ -1,19 +1,20 @@
 """Batches without end, each a function of its number alone: so a run that goes on sees what an unbroken one would.
 
-Processes make them ahead, in order, whatever their number; an error in one of them arrives as itself.
+Processes make them ahead, in order, whatever their number; an error in one of them arrives as itself. They hand their
+batches over through pipes, and not in shared memory, which may be small, and whose end a process would not survive to
+tell of.
 """
 
 import itertools
 import random
-import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from foveate.actions.errors import FoveateError, TrainingError, UsageError
 from foveate.policies.training.architecture import Shape
@@ -22,7 +23,6 @@ from foveate.policies.training.screens import Screen
 from foveate.policies.training.settings import RunSettings
 
 _WAIT_S = 600.0
-_SHARED = Path("/dev/shm")  # noqa: S108 - where processes hand each other tensors on Linux
 
 
 class Wanted(NamedTuple):
@@ -68,10 +68,30 @@ class Portion:
     pages: int
     answers: int
 
-    def pin_memory(self) -> "Portion":
-        """Move it to where a GPU fetches it by itself; torch's loader calls this."""
-        pinned: dict[str, Any] = {one.name: getattr(self.batch, one.name).pin_memory() for one in fields(self.batch)}
-        return Portion(type(self.batch)(**pinned), self.pages, self.answers)
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A portion on its way from the process that made it."""
+
+    arrays: dict[str, NDArray[Any]]
+    pages: int
+    answers: int
+
+    @classmethod
+    def of(cls, portion: Portion) -> "_Sent":
+        batch = portion.batch
+        return cls(
+            {one.name: getattr(batch, one.name).numpy() for one in fields(batch)}, portion.pages, portion.answers
+        )
+
+    def portion(self) -> Portion:
+        tensors = {name: torch.from_numpy(array) for name, array in self.arrays.items()}
+        return Portion(Batch(**tensors), self.pages, self.answers)
+
+    def pin_memory(self) -> Portion:
+        """Put it where a GPU fetches it by itself; torch's loader calls this."""
+        tensors = {name: torch.from_numpy(array).pin_memory() for name, array in self.arrays.items()}
+        return Portion(Batch(**tensors), self.pages, self.answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +99,7 @@ class _Failed:
     message: str
 
 
-class Stream(Dataset["Portion | _Failed"]):
+class Stream(Dataset["Portion | _Sent | _Failed"]):
     """The batches of a stage, by step.
 
     Args:
@@ -112,12 +132,13 @@ class Stream(Dataset["Portion | _Failed"]):
         batch = pack(screens, self._shape, room=self._room)
         return Portion(batch, len(screens), batch.answered())
 
-    def __getitem__(self, step: int) -> "Portion | _Failed":
+    def __getitem__(self, step: int) -> "Portion | _Sent | _Failed":
         """Make the batch of a step; an error is handed over as data, for another process could not raise it."""
         try:
-            return self.portion(step)
+            portion = self.portion(step)
         except FoveateError as exc:
             return _Failed(str(exc))
+        return portion if get_worker_info() is None else _Sent.of(portion)
 
     def _screen(self, number: int) -> Screen:
         rng = random.Random(f"{self._seed}/{number}")  # noqa: S311 - drawing, not secrets
@@ -149,7 +170,11 @@ def batches(
         for given in loader:
             if isinstance(given, _Failed):
                 raise UsageError(given.message)
-            yield given
+            yield given.portion() if isinstance(given, _Sent) else given
+    except OSError as exc:
+        raise TrainingError(
+            f"no process that makes batches can be begun: {exc.strerror or exc}: free what is full, or run.workers = 0"
+        ) from exc
     except RuntimeError as exc:
         if "DataLoader" not in str(exc):
             raise
@@ -157,28 +182,6 @@ def batches(
             f"a process that makes batches failed: {str(exc).splitlines()[0]}: there may be too little memory for "
             f"run.workers = {run.workers} with run.prefetch = {run.prefetch}: lower them"
         ) from exc
-
-
-def check_room(stream: Stream, run: RunSettings) -> None:
-    """See whether the batches that are made ahead find room where processes hand them over.
-
-    Raises:
-        UsageError: If they do not; a process that runs out of it is killed without a word.
-    """
-    if not run.workers or not _SHARED.is_dir():
-        return
-    batch = stream.portion(0).batch
-    size = sum(_bytes(getattr(batch, one.name)) for one in fields(batch))
-    needed, free = size * run.workers * (run.prefetch + 1), shutil.disk_usage(_SHARED).free
-    if needed > free:
-        raise UsageError(
-            f"run.workers = {run.workers} with run.prefetch = {run.prefetch} needs {needed >> 20} MiB in {_SHARED}, "
-            f"which has {free >> 20}: lower them, or run.workers = 0"
-        )
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
 
 
 def _as_it_is(portion: Any) -> Any:

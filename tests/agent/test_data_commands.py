@@ -1,4 +1,4 @@
-"""``foveate data make`` and ``foveate data show`` as a user runs them."""
+"""``foveate data make``, ``show``, ``pack`` and ``unpack`` as a user runs them."""
 
 import json
 import os
@@ -49,6 +49,29 @@ def test_pages_are_made_into_shards_by_their_seeds(made: Path) -> None:
     assert [screen.facts["seed"] for screen in screens] == [str(seed) for seed in range(40, 46)]
     assert all(screen.image.shape == (448, 448, 3) for screen in screens)
     assert sum(path.stat().st_size for path in shards) / 6 < 25_000
+
+
+def test_shards_are_packed_and_unpacked(made: Path) -> None:
+    done = data("pack", "pages", "--out", "some.pack", "--at-most", "0.2", "--json", cwd=made)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said == {
+        "status": "success", "pack": "some.pack", "bytes": (made / "some.pack").stat().st_size, "screens": {"pages": 6},
+    }  # fmt: skip
+    assert said["bytes"] <= 200_000
+    done = data("unpack", "some.pack", "--out", "unpacked", cwd=made)
+    assert (done.returncode, done.stdout) == (0, "unpacked: 6 screens of pages\n"), done.stderr
+    had, got = (
+        [screen for path in shards_in(made / name) for screen in read_shard(path)]
+        for name in ("pages", "unpacked/pages")
+    )
+    assert all(
+        np.array_equal(one.image, other.image) and one.facts == other.facts for one, other in zip(had, got, strict=True)
+    )
+    done = data("pack", "pages", "--out", "some.pack", "--at-most", "0.1", cwd=made)
+    assert done.returncode == 0 and (made / "some.pack").stat().st_size <= 100_000
+    done = data("unpack", "pages/web-seen-00000000040.tar", "--out", "unpacked", cwd=made)
+    assert done.returncode == 2 and "is no whole pack of shards" in done.stderr
 
 
 def test_the_same_seeds_make_the_same_shards(made: Path) -> None:

@@ -279,6 +279,17 @@ def test_a_model_that_finds_no_room_leaves_the_one_before(tmp_path: Path, no_roo
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "work"]
 
 
+def test_an_error_is_told_even_where_what_was_learned_until_then_cannot_be_saved(
+    tmp_path: Path, no_room: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> None:
+        raise UsageError("the third shard is broken")
+
+    monkeypatch.setattr(ToyScreens, "screen", broken)
+    with pytest.raises(TrainingError, match=r"^the third shard is broken; and what was .*state.pt cannot be saved"):
+        training(tmp_path, settings()).run()
+
+
 @pytest.mark.parametrize("content", [b"", b"no state at all", b"PK\x03\x04 half a state"])
 def test_a_broken_state_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / STATE).write_bytes(content)

@@ -1,5 +1,7 @@
+import errno
 import random
 import tarfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytestmark = pytest.mark.torch
 
-from foveate.actions.errors import UsageError  # noqa: E402
+from foveate.actions.errors import TrainingError, UsageError  # noqa: E402
 from foveate.policies.training.architecture import Shape  # noqa: E402
 from foveate.policies.training.settings import RunSettings  # noqa: E402
 from foveate.policies.training.shards import write_shard  # noqa: E402
 from foveate.policies.training.stored import StoredScreens  # noqa: E402
-from foveate.policies.training.stream import Portion, Stream, Wanted, batches, check_room  # noqa: E402
+from foveate.policies.training.stream import Portion, Stream, Wanted, batches  # noqa: E402
 from foveate.policies.training.toys import ToyScreens, toy_screen  # noqa: E402
 
 TOY = Shape(tile=112, patch=14, vision_width=32, vision_layers=1, text_width=32, text_layers=4, head=16)
@@ -112,7 +114,21 @@ def test_a_screen_that_is_broken_inside_its_shard_is_named_in_whatever_process_i
         assert "\n" not in str(caught.value)
 
 
-def test_batches_that_find_no_room_between_processes_are_refused_before_they_are_made() -> None:
-    check_room(stream(), RunSettings(workers=1, prefetch=1))
-    with pytest.raises(UsageError, match=r"run.workers = 256 with run.prefetch = 1000000 needs .* MiB in /dev/shm"):
-        check_room(stream(), RunSettings(workers=256, prefetch=1_000_000))
+def test_batches_come_from_other_processes_without_shared_memory_which_may_be_small() -> None:
+    for portion in batches(stream(), range(3), RunSettings(workers=2)):
+        tensors = [getattr(portion.batch, one.name) for one in fields(portion.batch)]
+        assert not any(tensor.is_shared() for tensor in tensors)
+        portion.batch.pixels.add_(1)  # and are this process's own
+
+
+def test_processes_that_cannot_be_begun_are_told_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def __init__(self, *args: Any, **options: Any) -> None:
+            pass
+
+        def __iter__(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("foveate.policies.training.stream.DataLoader", Full)
+    with pytest.raises(TrainingError, match=r"can be begun: No space left on device: .* run.workers = 0$"):
+        list(batches(stream(), range(2), RunSettings(workers=1)))
