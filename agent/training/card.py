@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
@@ -20,14 +21,14 @@ RUN: Final = "training.json"
 """What the run wrote down, in the checkpoint's folder."""
 
 CARD: Final = "README.md"
-BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-"""Around what is measured; what a person writes outside the markers of a card stays when it is filled again."""
+_SECTION: Final = re.compile(r"<!-- (\w+) -->\n.*?<!-- /\1 -->", re.DOTALL)
+"""What is written by the run and by measuring; what a person writes outside of it stays when a card is filled again."""
 
 _NOT_YET: Final = "Not measured yet: `foveate eval tiny --model DIR --out FILE.json`."
 
 
 def write_card(folder: Path, figures: Path | None = None) -> Path:
-    """Write the card of a checkpoint that training wrote, or fill the one that is there again.
+    """Write the card of a checkpoint that training wrote, or fill the sections of the one that is there again.
 
     Args:
         folder: The checkpoint's, with ``training.json``.
@@ -37,7 +38,7 @@ def write_card(folder: Path, figures: Path | None = None) -> Path:
         The card's path.
 
     Raises:
-        UsageError: If the run's file or the figures cannot be read.
+        UsageError: If the run's file or the figures cannot be read, or the card that is there has no section.
     """
     run = _read(folder / RUN)
     try:
@@ -45,18 +46,18 @@ def write_card(folder: Path, figures: Path | None = None) -> Path:
     except (KeyError, TypeError, ValueError) as exc:
         raise UsageError(f"{figures} is not as foveate eval writes it ({exc!r}): measure again") from exc
     try:
-        section = f"{BEGIN}\n{measured}\n\n{_trained(run)}\n{END}"
-        facts = _facts(folder, run)
+        facts = {**_facts(folder, run), "figures": f"{measured}\n\n{_trained(run)}"}
     except (KeyError, TypeError, ValueError) as exc:
         raise UsageError(f"{folder / RUN} is not as foveate train writes it ({exc!r}): the card needs it") from exc
     card = folder / CARD
-    text = card.read_text(encoding="utf-8") if card.exists() else ""
-    if BEGIN in text and END in text:
-        before, rest = text.split(BEGIN, 1)
-        text = before + section + rest.split(END, 1)[1]
-    else:
-        template = (files("foveate.agent.training") / "card.md").read_text(encoding="utf-8")
-        text = template.format(**facts, figures=section)
+    template = (files("foveate.agent.training") / "card.md").read_text(encoding="utf-8")
+    text = template.format(**facts)
+    if card.exists():
+        before = card.read_text(encoding="utf-8")
+        fresh = {found[1]: found[0] for found in _SECTION.finditer(text)}
+        text = _SECTION.sub(lambda found: fresh.get(found[1], found[0]), before)
+        if not fresh.keys() & {found[1] for found in _SECTION.finditer(before)}:
+            raise UsageError(f"{card} has no section to fill, as <!-- figures --> to <!-- /figures -->: move it away")
     card.write_text(text, encoding="utf-8")
     return card
 

@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from foveate.actions.errors import UsageError
-from foveate.agent.training.card import BEGIN, END, main, write_card
+from foveate.agent.training.card import main, write_card
 from foveate.agent.training.curves import Curves, draw_curves
 from foveate.agent.training.progress import TrainingView, clock
 from foveate.policies.training.settings import StageSettings
@@ -151,12 +151,27 @@ def test_the_card_says_what_was_trained_and_what_was_measured(tmp_path: Path) ->
     assert "Not measured yet" not in card
 
 
-def test_what_a_person_writes_outside_the_markers_stays(tmp_path: Path) -> None:
+def test_what_a_person_writes_outside_the_sections_stays_and_all_within_is_of_the_present_run(tmp_path: Path) -> None:
     folder = checkpoint(tmp_path)
-    (folder / "README.md").write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    card = write_card(folder).read_text()
-    assert card.startswith("before\n") and card.endswith("after\n")
-    assert "old" not in card and "| read | 160" in card
+    card = write_card(folder)
+    card.write_text("before\n" + card.read_text().replace("## What it does", "Between.\n\n## What it does") + "after\n")
+    shown = {**RUN, "begun": "the weights of tiny", "given": "tiny", "parameters": 7_700_000}
+    (folder / "training.json").write_text(json.dumps(shown))
+    (folder / "model.safetensors").write_bytes(bytes(15_400_000))
+    filled = write_card(folder).read_text()
+    assert filled.startswith("before\n") and filled.endswith("after\n") and "Between.\n" in filled
+    assert "7.7 million parameters" in filled and "15.4 MB" in filled and "the weights of tiny" in filled
+    assert "--config tiny --init tiny --work" in filled
+    assert not any(old in filled for old in ("5.4 million", "10.9 MB", "random weights"))
+    assert filled.count("Trained on 2 cores") == 1
+
+
+def test_a_card_without_a_section_is_neither_filled_nor_lost(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path)
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(UsageError, match=r"README.md has no section to fill, as <!-- figures --> .*: move it away"):
+        write_card(folder)
+    assert (folder / "README.md").read_text() == "mine"
 
 
 def test_a_card_without_its_run_is_refused(tmp_path: Path) -> None:
