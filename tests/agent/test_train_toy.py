@@ -70,34 +70,29 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two checkpoints of the same training, one of them on targets that were shuffled."""
     folder = tmp_path_factory.mktemp("toy")
     (folder / "toy.toml").write_text(CONFIG)
-    running = {}
     for name in ("true", "shuffled"):
         rng = random.Random(3)
         screens = (toy_screen(rng) for _ in range(600))
         told = screens if name == "true" else (shuffled(screen, rng) for screen in screens)
         write_shard(folder / name / "shards" / "toys.tar", told)
-        command = [
-            "-m",
-            "foveate.agent.start",
-            "train",
-            "sft",
-            "--config",
-            folder / "toy.toml",
-            "--work",
-            folder / name,
-        ]
-        running[name] = subprocess.Popen(
-            [sys.executable, *map(str, command), "--device", "cpu"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    made = {}
-    for name, process in running.items():
-        out, said = process.communicate(timeout=390)
-        assert process.returncode == 0, said
-        made[name] = Path(out.strip())
-    return made
+    running = {name: training(folder / "toy.toml", folder / name) for name in ("true", "shuffled")}
+    return {name: ended(process) for name, process in running.items()}
+
+
+def training(config: Path, work: Path, *more: object) -> "subprocess.Popen[str]":
+    """Begin ``foveate train sft``."""
+    command = ["train", "sft", "--config", config, "--work", work, "--device", "cpu", *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "foveate.agent.start", *map(str, command)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def ended(process: "subprocess.Popen[str]") -> Path:
+    """Give the checkpoint that a training wrote."""
+    out, said = process.communicate(timeout=390)
+    assert process.returncode == 0, said
+    return Path(out.strip())
 
 
 def held_out() -> Portion:
@@ -125,6 +120,23 @@ def test_it_answers_what_it_was_never_shown_and_shuffled_targets_teach_nothing(m
     assert as_likely(right["true"], right["shuffled"], 120) < 0.01, right
     assert right["true"] > 30, right
     assert as_likely(60, 60, 120) > 0.4  # the test itself can say no
+
+
+def test_the_command_goes_on_from_given_weights_with_what_they_had_learned(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    config = tmp_path / "short.toml"
+    config.write_text(CONFIG.replace("steps = 120", "steps = 25").replace("warm_up = 10", "warm_up = 25"))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "shards").symlink_to(models["true"].parent / "shards")
+    gone_on = ended(training(config, tmp_path / "work", "--init", models["true"]))
+    batch = held_out().batch
+    before, after = (
+        sum(right_answers(given(one, None, seed=0).model.eval(), batch)) for one in (models["true"], gone_on)
+    )
+    assert as_likely(before, after, 120) > 0.05, (before, after)
+    weights = [(one / "model.safetensors").read_bytes() for one in (models["true"], gone_on)]
+    assert weights[0] != weights[1]
 
 
 def test_the_first_hundred_steps_from_given_weights_do_not_lose_what_was_learned(models: dict[str, Path]) -> None:
