@@ -8,8 +8,10 @@ tell of.
 import itertools
 import random
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -167,7 +169,7 @@ def batches(
         timeout=_WAIT_S if run.workers else 0,
     )  # fmt: skip
     try:
-        for given in loader:
+        for given in _watched(iter(loader)):
             if isinstance(given, _Failed):
                 raise UsageError(given.message)
             yield given.portion() if isinstance(given, _Sent) else given
@@ -182,6 +184,41 @@ def batches(
             f"a process that makes batches failed: {str(exc).splitlines()[0]}: there may be too little memory for "
             f"run.workers = {run.workers} with run.prefetch = {run.prefetch}: lower them"
         ) from exc
+
+
+def _watched(loader: Iterator[Any]) -> Iterator[Any]:
+    """Give what a loader gives, and let the death of one of its processes be heard here alone.
+
+    Torch hears of it by a signal, and would raise its error wherever this process is: in the middle of a step, too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield from loader  # torch hears nothing either, and only notices when it waits for too long
+        return
+    heard = signal.getsignal(signal.SIGCHLD)
+    waiting, late = False, False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal late
+        late = not waiting
+        if waiting and callable(heard):
+            heard(number, frame)
+
+    signal.signal(signal.SIGCHLD, hear)
+    try:
+        while True:
+            waiting = True
+            if late and callable(heard):
+                late = False
+                heard(signal.SIGCHLD, None)
+            try:
+                given = next(loader)
+            except StopIteration:
+                return
+            finally:
+                waiting = False
+            yield given
+    finally:
+        signal.signal(signal.SIGCHLD, heard)
 
 
 def _as_it_is(portion: Any) -> Any:

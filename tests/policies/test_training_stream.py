@@ -1,6 +1,12 @@
 import errno
+import itertools
+import multiprocessing
+import os
 import random
+import signal
 import tarfile
+import threading
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -119,6 +125,29 @@ def test_batches_come_from_other_processes_without_shared_memory_which_may_be_sm
         tensors = [getattr(portion.batch, one.name) for one in fields(portion.batch)]
         assert not any(tensor.is_shared() for tensor in tensors)
         portion.batch.pixels.add_(1)  # and are this process's own
+
+
+def test_a_process_that_dies_is_told_where_batches_are_waited_for_and_never_in_the_middle_of_a_step() -> None:
+    source = batches(stream(), itertools.count(), RunSettings(workers=2, prefetch=1))
+    next(source)
+    (*_, one) = multiprocessing.active_children()
+    os.kill(one.pid or 0, signal.SIGKILL)
+    time.sleep(0.5)
+    assert sum(torch.ones(9).sum().item() for _ in range(2000)) == 18_000  # a step goes through
+    began = time.monotonic()
+    with pytest.raises(TrainingError, match=r"batches failed: .* is killed by signal: Killed.*lower them$"):
+        for _ in source:
+            pass
+    assert time.monotonic() - began < 20
+    source = batches(stream(), range(3), RunSettings(workers=1, prefetch=1))
+    next(source)
+    (one,) = multiprocessing.active_children()
+    threading.Timer(0.2, os.kill, (one.pid, signal.SIGSTOP)).start()
+    threading.Timer(0.6, os.kill, (one.pid, signal.SIGKILL)).start()
+    with pytest.raises(TrainingError, match=r"batches failed: DataLoader worker .* (killed by signal|exited)"):
+        for _ in source:
+            time.sleep(0.3)
+    assert multiprocessing.active_children() == []
 
 
 def test_processes_that_cannot_be_begun_are_told_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
