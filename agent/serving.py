@@ -1,6 +1,5 @@
 """``foveate serve``: the right server for a model, as a child that is watched and stopped with this process."""
 
-import ipaddress
 import shlex
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from foveate.actions.errors import MissingDependency, ModelUnavailable
 from foveate.agent.ending import SUCCESS, Ending, announce
 from foveate.agent.options import FLASH, FlashName, JsonOption, TrustOption, say
 from foveate.agent.serving_process import Interruptions, ServerProcess, free_port, near
+from foveate.policies.engines.hosts import on_this_machine
 from foveate.policies.engines.servable import most_cards, refuse_untrusted, servable
 from foveate.policies.engines.serving import (
     SERVERS,
@@ -85,7 +85,7 @@ def serve(
     if name != "llamacpp":
         _check_gpus(SERVERS[name].title, order)
     order = replace(order, port=free_port(host, port))
-    if _beyond_this_machine(host):
+    if not on_this_machine(host):
         say(f"{host} is reached from other machines, and whoever reaches it may use the model: it asks for no key")
     return _served(name, order, command_of(name, order, program=found), timeout_s, log)
 
@@ -110,15 +110,6 @@ def _served(name: ServerName, order: Order, command: list[str], timeout_s: float
 def _url(order: Order) -> str:
     host = near(order.host)
     return f"http://[{host}]:{order.port}" if ":" in host else f"http://{host}:{order.port}"
-
-
-def _beyond_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True
 
 
 def _check_gpus(title: str, order: Order) -> None:

@@ -8,12 +8,12 @@ nothing is encrypted: beyond one machine it belongs into a tunnel (``ssh -L``, W
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from foveate.actions.errors import ModelUnavailable, UsageError
+from foveate.policies.engines.hosts import on_this_machine
 
 if TYPE_CHECKING:
     import zmq
@@ -231,11 +231,7 @@ def check_address(address: str) -> None:
 def is_loopback(address: str) -> bool:
     """Tell whether an address is reached from this machine alone."""
     found = _ADDRESS.fullmatch(address)
-    host = "" if found is None else found[1].strip("[]")
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return found is not None and on_this_machine(found[1].strip("[]"))
 
 
 def pack(header: Header) -> bytes:

@@ -18,7 +18,7 @@ from foveate.policies.engines.base import Capability, Delta, Encoded, Engine, Im
 from foveate.policies.engines.llamacpp_files import GgufFiles, find, on_cpu, read
 from foveate.policies.engines.llamacpp_request import AS_WRITTEN, Answer, TileForm, body, content, refuse
 from foveate.policies.engines.llamacpp_text import PromptText
-from foveate.policies.engines.streaming import Give, finished, streamed
+from foveate.policies.engines.streaming import Give, Work, finished, streamed
 
 T = TypeVar("T")
 CacheType: TypeAlias = Literal["float16", "float32"]
@@ -151,10 +151,11 @@ class LlamaCppEngine(Resource, Engine):
             raise ModelUnavailable("LlamaCppEngine is still being opened")
         refuse(request)
         async with turn:
+            self._cancelled.clear()
             stream = streamed(
-                self._submit, lambda give: self._answer(request, files, give), self._cancelled,
+                lambda give: Work(self._submit(lambda: self._answer(request, files, give)), self._cancelled.set),
                 "LlamaCppEngine was closed while it answered",
-            )  # fmt: skip
+            )
             async with aclosing(stream):
                 async for delta in stream:
                     yield delta

@@ -6,28 +6,15 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar, cast
 
-from foveate.actions.errors import ModelTimeout, ModelUnavailable
+from foveate.actions.errors import ModelUnavailable
 from foveate.policies.engines.base import Delta
-from foveate.policies.engines.streaming import Give, finished
+from foveate.policies.engines.streaming import Give, Work, finished, streamed
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-
-class Work(Generic[T]):
-    """Something that is done in the loop.
-
-    Attributes:
-        future: Its result, in the event loop of whoever asked for it; shield it where it is awaited.
-        cancel: Cancels it; its result says when that is done.
-    """
-
-    def __init__(self, done: "concurrent.futures.Future[T]", cancel: Callable[[], None]) -> None:
-        self.future = asyncio.wrap_future(done)
-        self.cancel = cancel
 
 
 class OwnLoop:
@@ -67,22 +54,22 @@ class OwnLoop:
                 _log.warning("%s hangs: its thread is left behind", self.name)
         self._thread = None
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> Work[T]:
+    def submit(self, work: Coroutine[Any, Any, Any]) -> Work:
         """Begin something.
 
         Raises:
             ModelUnavailable: If the loop does not run.
         """
-        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
         done.set_running_or_notify_cancel()  # from here on only the task itself says how it ended
-        tasks: list[asyncio.Task[T]] = []
+        tasks: list[asyncio.Task[Any]] = []
         loop = self._loop
 
         def begin() -> None:
             tasks.append(asyncio.ensure_future(work))
             tasks[0].add_done_callback(ended)
 
-        def ended(task: "asyncio.Task[T]") -> None:
+        def ended(task: "asyncio.Task[Any]") -> None:
             self._waiting.discard(done)
             if task.cancelled():
                 done.set_exception(ModelUnavailable(f"{self.name} was closed while it answered"))
@@ -105,18 +92,18 @@ class OwnLoop:
             self._waiting.discard(done)
             work.close()
             raise ModelUnavailable(f"{self.name} is closed") from exc
-        return Work(done, cancel)
+        return Work(asyncio.wrap_future(done), cancel)
 
     async def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something; a caller that is cancelled leaves nothing running."""
         begun = self.submit(work)
         try:
-            return await asyncio.shield(begun.future)
+            return cast(T, await asyncio.shield(begun.future))
         finally:
             begun.cancel()
             await finished(begun.future, self._grace_s)
 
-    async def stream(
+    def stream(
         self, answer: Callable[[Give], Coroutine[Any, Any, None]], limit_s: float
     ) -> AsyncGenerator[Delta, None]:
         """Answer a request piece by piece; closing the stream cancels it, and returns when that is done.
@@ -129,28 +116,13 @@ class OwnLoop:
             ModelUnavailable: If the answer ends without its last piece.
             ModelTimeout: If a piece does not come in time.
         """
-        here = asyncio.get_running_loop()
-        ready: asyncio.Queue[Delta | None] = asyncio.Queue()
-        work = self.submit(answer(lambda delta: here.call_soon_threadsafe(ready.put_nowait, delta)))
-        work.future.add_done_callback(lambda _: ready.put_nowait(None))
-        try:
-            finish = None
-            while (delta := await self._next(ready, limit_s)) is not None:
-                finish = delta.finish
-                yield delta
-            await work.future
-            if finish is None:
-                raise ModelUnavailable(f"{self.name} ended its answer without saying why: ask again")
-        finally:
-            work.cancel()
-            await finished(work.future, self._grace_s)
-
-    async def _next(self, ready: "asyncio.Queue[Delta | None]", limit_s: float) -> Delta | None:
-        try:
-            async with asyncio.timeout(limit_s):
-                return await ready.get()
-        except TimeoutError as exc:
-            raise ModelTimeout(f"{self.name} has said nothing for {limit_s:g} s: look at its log") from exc
+        return streamed(
+            lambda give: self.submit(answer(give)),
+            f"{self.name} ended its answer without saying why: ask again",
+            piece_s=limit_s,
+            late=f"{self.name} has said nothing for {limit_s:g} s: look at its log",
+            grace_s=self._grace_s,
+        )
 
     def _run(self) -> None:
         try:

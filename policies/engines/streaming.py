@@ -1,12 +1,11 @@
 """What streaming takes: text from token ids as they come, and an end at any moment."""
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from foveate.actions.errors import ModelUnavailable
+from foveate.actions.errors import ModelTimeout, ModelUnavailable
 from foveate.policies.engines.base import Delta
 
 T = TypeVar("T")
@@ -103,39 +102,62 @@ class TextStream:
         return "" if self.stopped else self._stop.push(piece)
 
 
+class Work(NamedTuple):
+    """Something that is done in another thread.
+
+    Attributes:
+        future: Its result, in the event loop of whoever asked for it; shield it where it is awaited.
+        cancel: Cancels it; its result says when that is done.
+    """
+
+    future: "asyncio.Future[Any]"
+    cancel: Callable[[], object]
+
+
 async def streamed(
-    submit: Callable[[Callable[[], None]], "asyncio.Future[None]"],
-    answer: Callable[[Give], None],
-    cancelled: threading.Event,
+    begin: Callable[[Give], Work],
     closed: str,
+    *,
+    piece_s: float | None = None,
+    late: str = "",
+    grace_s: float | None = None,
 ) -> AsyncGenerator[Delta, None]:
-    """Answer a request in a thread, piece by piece; closing the stream aborts it before that returns.
+    """Answer a request in another thread, piece by piece; closing the stream cancels it, and returns when it has ended.
 
     Args:
-        submit: Starts something in the engine's thread.
-        answer: Answers there, and gives each piece as it comes; asks ``cancelled`` whether to go on.
-        cancelled: Set once nobody listens any more.
+        begin: Begins to answer there, and gives each piece as it comes.
         closed: What is said where the answer ends without its last piece.
+        piece_s: Longest wait for a piece; None is without end.
+        late: What is said where a piece takes longer.
+        grace_s: Longest wait for what was cancelled; None is without end.
 
     Raises:
         ModelUnavailable: If it ends so.
+        ModelTimeout: If a piece does not come in time.
     """
     loop = asyncio.get_running_loop()
     ready: asyncio.Queue[Delta | None] = asyncio.Queue()
-    cancelled.clear()
-    work = submit(lambda: answer(lambda delta: loop.call_soon_threadsafe(ready.put_nowait, delta)))
-    work.add_done_callback(lambda _: ready.put_nowait(None))
+    work = begin(lambda delta: loop.call_soon_threadsafe(ready.put_nowait, delta))
+    work.future.add_done_callback(lambda _: ready.put_nowait(None))
     try:
         finish = None
-        while (delta := await ready.get()) is not None:
+        while (delta := await _in_time(ready.get(), piece_s, late)) is not None:
             finish = delta.finish
             yield delta
-        await work
+        await work.future
         if finish is None:
             raise ModelUnavailable(closed)
     finally:
-        cancelled.set()
-        await finished(work)
+        work.cancel()
+        await finished(work.future, grace_s)
+
+
+async def _in_time(what: Coroutine[Any, Any, T], limit_s: float | None, late: str) -> T:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await what
+    except TimeoutError as exc:
+        raise ModelTimeout(late) from exc
 
 
 async def finished(work: "asyncio.Future[T]", limit_s: float | None = None) -> None:

@@ -24,7 +24,7 @@ from foveate.policies.engines.base import (
     check_request,
 )
 from foveate.policies.engines.dvd_wire import ForeignVision, RemoteVision
-from foveate.policies.engines.streaming import Aborted, Give, finished, streamed
+from foveate.policies.engines.streaming import Aborted, Give, Work, finished, streamed
 from foveate.policies.internvl import checkpoint as checkpoints
 
 if TYPE_CHECKING:
@@ -190,7 +190,11 @@ class TorchEngine(Resource, Engine):
                     give(delta)
 
         async with turn:
-            stream = streamed(self._submit, answer, model.cancelled, "TorchEngine was closed while it answered")
+            model.cancelled.clear()
+            stream = streamed(
+                lambda give: Work(self._submit(lambda: answer(give)), model.cancelled.set),
+                "TorchEngine was closed while it answered",
+            )
             async with aclosing(stream):
                 async for delta in stream:
                     yield delta if self._client is None else _with_wait(delta, waited_ms)
