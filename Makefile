@@ -56,7 +56,7 @@ figures: setup-dev ## Run the full counts, write tests/bench/results/*.json and 
 	@$(PY) tests/bench/readme.py
 
 train-tiny: ## Train the bundled checkpoint from nothing, or go on: its data first, then WORK/model (WORK, CONFIG, DEVICE, DATA)
-	@[ "$(PY)" != .venv/bin/python ] || .ci/setup run
+	@[ "$(PY)" != .venv/bin/python ] || .ci/setup train
 	@$(PY) -m foveate.agent.training.provision --work $(WORK) $(PROVISION) $(if $(DATA),--data $(DATA))
 	@$(PY) -m foveate.agent.start train sft --config $(CONFIG) --work $(WORK) $(if $(DEVICE),--device $(DEVICE)) \
 		$$(test -e $(WORK)/state.pt && echo --resume)

@@ -83,7 +83,9 @@ def show(
 def pack(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of shards.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The pack to write.")],
-    most: Annotated[float, typer.Option("--at-most", metavar="MB", min=0.1, help="Megabytes it may have.")] = 35.0,
+    most: Annotated[
+        float, typer.Option("--at-most", metavar="MB", min=0.1, max=1e6, help="Megabytes it may have.")
+    ] = 35.0,
     json_: JsonOption = False,
 ) -> Ending:
     """Pack some of the shards into one small file, to train where there is no browser to make them with."""

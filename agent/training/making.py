@@ -19,7 +19,7 @@ from foveate.agent.training.layouts import write_page
 from foveate.agent.training.markup import Page
 from foveate.agent.training.rendering import SCALE, SIDE, Renderer
 from foveate.agent.training.words import Split
-from foveate.policies.training.shards import entries_of, read_entry, write_shard
+from foveate.policies.training.shards import UNTIL, entries_of, read_entry, write_shard
 
 SHARD: Final = 250
 """Most screens a shard."""
@@ -153,9 +153,6 @@ def _pages(order: Order) -> Iterator[Page]:
 
 
 # What shards hold ---------------------------------------------------------------------------------------------------
-
-UNTIL: Final = "until"
-"""Fact of a screen whose shard may lack its last seeds, as they gave no screens: the seed after the shard's last."""
 
 
 class _Ordered(Protocol):

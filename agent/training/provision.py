@@ -60,6 +60,20 @@ def provide(work: Path, *, pages: int, programs: int, workers: int, say: Callabl
         say(f"programs: {demonstrations.make(shown, workers=workers, say=say)}")
 
 
+def take(pack: Path, work: Path, *, say: Callable[[str], None]) -> None:
+    """Unpack what was brought together elsewhere into a work folder's shards.
+
+    Raises:
+        UsageError: If it is no pack, or holds neither pages nor programs, which alone are trained on.
+    """
+    written = unpack(pack, work / "shards", say)
+    if not written.keys() & {"pages", "programs"}:
+        raise UsageError(
+            f"{pack} holds {', '.join(written)}, and training looks for pages and programs: pack folders of these names"
+        )
+    say(", ".join(f"{count:,} screens of {name} unpacked" for name, count in written.items()))
+
+
 def _wanting(path: Path, seeds: range, say: Callable[[str], None]) -> bool:
     """Tell whether a shard is to be made: it is missing, was made for fewer seeds, or is broken, and so deleted."""
     from foveate.agent.training.making import seeds_in
@@ -96,13 +110,22 @@ def has_chromium() -> bool:
     return True
 
 
+def _count(least: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text} is no whole number of {least} or more")
+        return int(text)
+
+    return count
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make what is missing; gives the exit code."""
     parser = argparse.ArgumentParser(description="Make the shards that training does not find.")
     parser.add_argument("--work", type=Path, required=True, help="the folder that training works in")
-    parser.add_argument("--pages", type=int, default=PAGES, help="screens of pages")
-    parser.add_argument("--programs", type=int, default=PROGRAMS, help="programs to demonstrate")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--pages", type=_count(0), default=PAGES, help="screens of pages")
+    parser.add_argument("--programs", type=_count(0), default=PROGRAMS, help="programs to demonstrate")
+    parser.add_argument("--workers", type=_count(1), default=2, help="processes")
     parser.add_argument("--data", type=Path, help="a pack to train on, in place of making any")
     chosen = parser.parse_args(arguments)
 
@@ -111,10 +134,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         if chosen.data is not None:
-            written = unpack(chosen.data, chosen.work / "shards", say)
-            say(", ".join(f"{count:,} screens of {name} unpacked" for name, count in written.items()))
+            take(chosen.data, chosen.work, say=say)
         else:
             provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
+    except UsageError as exc:
+        say(f"error: {exc}")
+        return 2
     except FoveateError as exc:
         say(f"error: {exc}")
         return 3

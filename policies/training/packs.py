@@ -15,6 +15,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,11 +26,13 @@ from PIL import Image as Pillow
 from foveate.actions.errors import UsageError
 from foveate.policies.training.screen_data import as_data, of_data
 from foveate.policies.training.screens import Screen
-from foveate.policies.training.shards import read_shard, shards_in, write_shard
+from foveate.policies.training.shards import UNTIL, check_bytes, read_shard, shards_in, write_shard
 
 _END: Final = "end.json"
 _KNOWN: Final = "screens.json.xz"
-_MEMBER: Final = re.compile(r"([\w-]+)/([\w-]+)/(\d{6}\.webp|screens\.json\.xz)")
+_NAME: Final = "[A-Za-z0-9_-]{1,60}"
+_SHARD: Final = re.compile(f"{_NAME}/{_NAME}")
+_MEMBER: Final = re.compile(rf"({_NAME})/({_NAME})/([0-9]{{6}}\.webp|screens\.json\.xz)")
 _STRIP: Final = 24
 _HIGHEST: Final = 16_383  # pixels of a WebP picture
 _BLOCK: Final = tarfile.BLOCKSIZE
@@ -68,7 +71,7 @@ def write_pack(path: Path, folders: Sequence[Path], most: int) -> Packed:
     Args:
         path: The file.
         folders: Each holds shards; their names tell them apart.
-        most: Bytes that the file may have.
+        most: Bytes that the file may have; of a shard that finds no room whole its first seeds are taken.
 
     Raises:
         UsageError: If a folder holds no shard, a shard is broken, nothing finds room, or it cannot be written.
@@ -76,6 +79,11 @@ def write_pack(path: Path, folders: Sequence[Path], most: int) -> Packed:
     names = [folder.name for folder in folders]
     if not names or len(set(names)) != len(names):
         raise UsageError(f"folders of shards with names of their own are packed, not {', '.join(names) or 'none'}")
+    for shard in (shard for folder in folders for shard in shards_in(folder)):
+        if not _SHARD.fullmatch(f"{shard.parent.name}/{shard.stem}"):
+            raise UsageError(
+                f"{shard} cannot be packed by its name: a shard and its folder have up to 60 letters, digits, - and _"
+            )
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,12 +123,25 @@ def _parts(folder: Path, room: int) -> Iterator[_Part]:
         name = f"{folder.name}/{path.stem}"
         part = _part(name, screens)
         while screens and part.size > room:
-            screens = screens[: max(0, min(len(screens) - 1, int(len(screens) * room / part.size)))]
-            part = _part(name, screens)
+            screens = _cut(screens, int(len(screens) * room / part.size))
+            part = _part(name, [replace(one, facts=_begun(one.facts)) for one in screens])
         if not screens:
             return
         room -= part.size
         yield part
+
+
+def _cut(screens: list[Screen], count: int) -> list[Screen]:
+    """Give at most so many screens, and fewer than there are, so that the last one's seed has all that are its own."""
+    count = max(0, min(len(screens) - 1, count))
+    while count and screens[count - 1].facts.get("seed") == screens[count].facts.get("seed"):
+        count -= 1
+    return screens[:count]
+
+
+def _begun(facts: Mapping[str, str]) -> dict[str, str]:
+    """Give a screen's facts without what its shard held as a whole."""
+    return {name: value for name, value in facts.items() if name != UNTIL}
 
 
 def _part(name: str, screens: Sequence[Screen]) -> _Part:
@@ -169,8 +190,13 @@ def unpack(path: Path, folder: Path, say: Callable[[str], None]) -> dict[str, in
         written.setdefault(kind, 0)
         target = folder / kind / f"{shard}.tar"
         if target.exists():
-            say(f"{target} is there and is kept")
-            continue
+            try:
+                check_bytes(target)
+            except UsageError as error:
+                say(f"{error}; it is unpacked again now")
+            else:
+                say(f"{target} is there and is kept")
+                continue
         written[kind] += write_shard(target, _screens(path, f"{kind}/{shard}", members))
     return written
 
@@ -205,7 +231,9 @@ def _sums(path: Path) -> dict[str, int]:
             sums = {
                 str(name): int(value) for name, value in json.loads(end.read() if end else b"")["checksums"].items()
             }
-    except (OSError, tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except OSError as exc:
+        raise UsageError(f"{path} cannot be read: {exc.strerror or exc}: give a pack of foveate data pack") from exc
+    except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise _broken(path, exc) from exc
     if names[:-1] != list(sums) or not all(map(_MEMBER.fullmatch, sums)):
         raise _broken(path, "its members are not those that its end lists")

@@ -21,6 +21,9 @@ from foveate.actions.errors import UsageError
 from foveate.policies.training.screen_data import as_data, of_data
 from foveate.policies.training.screens import Screen
 
+UNTIL: Final = "until"
+"""Fact of a screen whose shard may lack its last seeds, as they gave no screens: the seed after the shard's last."""
+
 _END: Final = "end.json"
 _REMEDY: Final = "delete it, and make it again with what made it, foveate data make or make train-tiny"
 

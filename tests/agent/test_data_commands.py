@@ -14,10 +14,10 @@ from PIL import Image as Pillow
 
 from foveate.actions.errors import UsageError
 from foveate.agent.training import making
-from foveate.agent.training.making import UNTIL, seeds_in
+from foveate.agent.training.making import seeds_in
 from foveate.agent.training.programs import demonstrations
 from foveate.policies.training.screens import Screen
-from foveate.policies.training.shards import read_shard, shards_in, write_shard
+from foveate.policies.training.shards import UNTIL, read_shard, shards_in, write_shard
 
 COMMAND = [str(Path(sys.executable).with_name("foveate")), "data"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foveate.agent.training.provision import has_chromium, main, provide
+from foveate.agent.training.drawing import draw_screen
+from foveate.agent.training.provision import has_chromium, main, provide, take
 from foveate.policies.training.packs import write_pack
 from foveate.policies.training.screens import Screen
-from foveate.policies.training.shards import check_bytes, entries_of, read_shard
+from foveate.policies.training.shards import check_bytes, entries_of, read_shard, write_shard
 
 
 def test_without_chromium_training_goes_with_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +124,46 @@ def test_a_machine_without_chromium_trains_on_what_was_packed_elsewhere(
 
 def test_a_pack_that_is_none_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "some.pack").write_text("hello")
-    assert main(["--work", str(tmp_path), "--data", str(tmp_path / "some.pack")]) == 3
+    assert main(["--work", str(tmp_path), "--data", str(tmp_path / "some.pack")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {tmp_path}/some.pack is no whole pack of shards: ")
+    assert main(["--work", str(tmp_path), "--data", str(tmp_path / "lacking.pack")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/lacking.pack cannot be read: No such file")
+
+
+def test_a_pack_of_other_folders_is_refused_for_nothing_of_it_would_be_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "big" / "a.tar", [draw_screen(random.Random(1))])
+    write_pack(tmp_path / "some.pack", [tmp_path / "big"], 10**6)
+    assert main(["--work", str(tmp_path), "--data", str(tmp_path / "some.pack")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("holds big, and training looks for pages and programs: pack folders of these names")
+
+
+@pytest.mark.parametrize("flags", [["--workers", "0"], ["--pages", "-3"], ["--programs", "many"]])
+def test_counts_that_are_none_are_refused(tmp_path: Path, flags: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--work", str(tmp_path), *flags])
+    assert ended.value.code == 2
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(200)
+def test_a_shard_that_a_pack_cut_off_is_made_whole_where_there_is_a_browser(chromium: str, tmp_path: Path) -> None:
+    provide(tmp_path, pages=0, programs=3, workers=1, say=print)
+    (shard,) = (tmp_path / "shards" / "programs").iterdir()
+    whole = [screen.facts["seed"] for screen in read_shard(shard)]
+    write_pack(tmp_path / "some.pack", [shard.parent], shard.stat().st_size // 2)
+    shard.unlink()
+    take(tmp_path / "some.pack", tmp_path, say=print)
+    cut = [screen.facts["seed"] for screen in read_shard(shard)]
+    assert cut == whole[: len(cut)] and set(cut) < set(whole)
+    said: list[str] = []
+    provide(tmp_path, pages=0, programs=3, workers=1, say=said.append)
+    assert f"{shard} holds {len(set(cut))} of 3 seeds: it is made again" in said
+    assert [screen.facts["seed"] for screen in read_shard(shard)] == whole
 
 
 @pytest.mark.torch

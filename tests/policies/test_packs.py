@@ -32,7 +32,7 @@ def step(program: int, number: int, side: int = 96) -> Screen:
 def shards(tmp_path: Path) -> Path:
     for name, first in (("pages-0", 0), ("pages-1", 30)):
         write_shard(tmp_path / "shards" / "pages" / f"{name}.tar", [step(first + one, 0) for one in range(3)])
-    done = [step(9, number) for number in range(30)] + [step(9, 0, side=64), step(9, 1, side=64)]
+    done = [step(9 + number // 6, number) for number in range(30)] + [step(50, 0, side=64), step(50, 1, side=64)]
     write_shard(tmp_path / "shards" / "programs" / "programs-0.tar", done)
     return tmp_path / "shards"
 
@@ -84,9 +84,23 @@ def test_shards_that_are_there_are_kept(shards: Path, tmp_path: Path) -> None:
     assert len(said) == 3 and all(line.endswith("is there and is kept") for line in said)
 
 
+def test_a_shard_that_is_there_and_broken_is_unpacked_again(shards: Path) -> None:
+    pack, shard, said = packed(shards), shards / "pages" / "pages-1.tar", list[str]()
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:2000] + bytes([whole[2000] ^ 1]) + whole[2001:])
+    assert unpack(pack, shards, said.append) == {"pages": 3, "programs": 0}
+    assert any("pages-1.tar is broken" in line and line.endswith("it is unpacked again now") for line in said)
+    assert len(list(read_shard(shard))) == 3
+
+
 def test_no_room_no_shards_and_one_name_twice_are_refused(shards: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"not one screen of \S+pages finds room in 20,000 bytes: allow more"):
         packed(shards, 20_000)
+    write_shard(tmp_path / "v.2" / "a.tar", [step(1, 1)])
+    with pytest.raises(
+        UsageError, match=r"v.2/a.tar cannot be packed by its name: .* up to 60 letters, digits, - and _$"
+    ):
+        write_pack(tmp_path / "p", [tmp_path / "v.2"], 10**6)
     with pytest.raises(UsageError, match=r"lacking holds no shards"):
         write_pack(tmp_path / "p", [tmp_path / "lacking"], 10**6)
     with pytest.raises(UsageError, match=r"names of their own are packed, not pages, pages"):

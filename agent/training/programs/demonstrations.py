@@ -15,13 +15,13 @@ from foveate.actions.errors import FoveateError, UsageError
 from foveate.agent.agent import Agent
 from foveate.agent.oracles.program_oracle import ProgramOracle, Slip
 from foveate.agent.oracles.state import OracleLost
-from foveate.agent.training.making import UNTIL, Stopped, Way, in_processes, stopping
+from foveate.agent.training.making import Stopped, Way, in_processes, stopping
 from foveate.agent.training.programs.env import ProgramEnv
 from foveate.agent.training.rendering import fewer_shades
 from foveate.agent.training.words import Split
 from foveate.envs.base import Viewport
 from foveate.policies.training.screens import Screen
-from foveate.policies.training.shards import write_shard
+from foveate.policies.training.shards import UNTIL, write_shard
 
 MISTAKES: Final = 0.35
 """Share of demonstrations in which the oracle makes a mistake and puts it right."""
