@@ -1,22 +1,19 @@
 """``foveate eval SUITE``: how often a policy is right, with intervals, beside baselines; resumable, one JSON."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from foveate.actions.errors import FoveateError, UsageError
 from foveate.agent.evaluation_crew import run_apart
 from foveate.agent.evaluation_episodes import applications
+from foveate.agent.evaluation_head import head_of
 from foveate.agent.evaluation_items import (
     FIXING,
     FIXING_SUITE,
     SUITES,
-    TEST_SEEDS,
     Done,
     Item,
     Suite,
@@ -27,18 +24,9 @@ from foveate.agent.evaluation_journal import Journal
 from foveate.agent.evaluation_picture import SHOWN, draw_clicks
 from foveate.agent.evaluation_summary import Circumstances, figures_of, line_of, to_text
 from foveate.agent.evaluation_worker import ORACLE, Deciding, policy_of, work
-from foveate.agent.training.layouts import write_page
-from foveate.agent.training.programs.making import program_task
-from foveate.agent.training.words import Split
-from foveate.policies.engines.names import LLAMACPP, SERVER, check_engine
+from foveate.policies.engines.names import check_engine
 
 _SAY_EVERY_S = 5.0
-
-_HASHED_WHOLE = 64 * 1024 * 1024
-"""Weights up to this size are told apart by their content, larger ones by their size alone."""
-
-_SAMPLED = 12
-"""So many generated pages and programs tell the generator's state."""
 
 _PICTURE = ".png"
 """What the picture of clicks ends in, beside the figures."""
@@ -124,7 +112,9 @@ def evaluate(plan: Plan, say: Say | None = None) -> dict[str, Any]:
     listed = plan.items()
     every = [item for items in listed.values() for item in items]
     head = head_of(plan.deciding)
-    with Journal(plan.out, head, resume=plan.resume) as journal:
+    journal = Journal(plan.out, head, resume=plan.resume)
+    _refuse_loss(plan, journal, every)
+    with journal:
         left = [item for item in every if item.key not in journal.done]
         if len(left) < len(every):
             say(f"{len(every) - len(left)} of {len(every)} items were done before")
@@ -143,6 +133,18 @@ def evaluate(plan: Plan, say: Say | None = None) -> dict[str, Any]:
             run_apart(draw_clicks, [given], lambda path: say(f"hits and misses: {path}"))
         journal.finish(to_text(figures))
     return figures
+
+
+def _refuse_loss(plan: Plan, journal: Journal, items: Sequence[Item]) -> None:
+    lost = {key: done.item.suite for key, done in journal.done.items()} if plan.resume else {}
+    for item in items:
+        lost.pop(item.key, None)
+    if lost:
+        suites = ", ".join(sorted(set(lost.values())))
+        raise UsageError(
+            f"--resume: {plan.out} holds {len(lost)} items ({suites}) that are not this run's, which would drop them: "
+            "give another --out, or the suite and the number of episodes that it was made with"
+        )
 
 
 class Progress:
@@ -172,55 +174,3 @@ class Progress:
         if len(there) == len(wanted) or time.monotonic() - self._said_s >= _SAY_EVERY_S:
             self._said_s = time.monotonic()
             self._say(line_of(done.item.suite, there, len(wanted)))
-
-
-def head_of(deciding: Deciding) -> dict[str, Any]:
-    """Say what the outcome of an item depends on: policy, model, and the pages.
-
-    Raises:
-        FoveateError: If there is no such model.
-    """
-    head: dict[str, Any] = {"policy": deciding.policy.partition(":")[0], "pages": _generator()}
-    if deciding.policy == "internvl":
-        engine = {} if deciding.engine in ("auto", "torch") else {"engine": deciding.engine}
-        return head | engine | {"model": deciding.model, "weights": _weights(deciding)}
-    if deciding.policy != ORACLE:
-        script = Path(deciding.policy.partition(":")[2])
-        return head | {"script": hashlib.sha256(script.read_bytes()).hexdigest()[:16]}
-    return head
-
-
-def _weights(deciding: Deciding) -> str | None:
-    """Tell a model's weights from others; None where a server has them, which does not show them."""
-    if deciding.engine == LLAMACPP:
-        from foveate.policies.engines.llamacpp_files import find
-
-        return _fingerprint(find(deciding.model))
-    if deciding.engine.startswith(SERVER):
-        return None
-    from foveate.policies.internvl import checkpoint
-
-    folder = checkpoint.find(deciding.model)
-    checkpoint.check(folder)
-    return _fingerprint((*folder.glob("*.json"), *folder.glob("*.safetensors")))
-
-
-def _fingerprint(files_: Iterable[Path]) -> str:
-    found = hashlib.sha256()
-    for path in sorted(files_):
-        size = path.stat().st_size
-        found.update(f"{path.name} {size}\n".encode())
-        if size <= _HASHED_WHOLE:
-            found.update(path.read_bytes())
-    return found.hexdigest()[:16]
-
-
-def _generator() -> str:
-    """Tell the pages and questions that are asked from those of another state of the generator."""
-    found = hashlib.sha256()
-    splits: tuple[Split, ...] = ("seen", "unseen")
-    for seed, split in product(range(TEST_SEEDS, TEST_SEEDS + _SAMPLED), splits):
-        found.update(f"{write_page(seed, split)} {program_task(seed, split).html}".encode())
-    for name in ("asking.py", "naming.py", "phrases.py", "reading.js", "rendering.py"):
-        found.update(files("foveate.agent.training").joinpath(name).read_bytes())
-    return found.hexdigest()[:16]

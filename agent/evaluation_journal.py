@@ -6,7 +6,6 @@ on. When the figures are written it goes; the figures hold the items too, and a 
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import IO, Any, Self
 
 from foveate.actions.errors import RecordError, UsageError
 from foveate.agent.evaluation_items import Done, Item
+from foveate.agent.whole import write_whole
 
 
 class Journal:
@@ -52,7 +52,7 @@ class Journal:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 lines = (self._head, *(as_data(done) for done in self.done.values()))
-                _write(self.path, self.path.with_name(f"{self.path.name}.part"), "".join(map(_line, lines)))
+                write_whole(self.path, "".join(map(_line, lines)).encode())
                 self._file = self.path.open("a", encoding="utf-8")
             except OSError as exc:
                 raise _failed(self.path, exc) from exc
@@ -88,7 +88,7 @@ class Journal:
         if self._out is None or self.path is None:
             return
         try:
-            _write(self._out, self._out.with_name(f".{self._out.name}.part"), text)
+            write_whole(self._out, text.encode())
             self.path.unlink(missing_ok=True)
         except OSError as exc:
             raise _failed(self._out, exc) from exc
@@ -158,19 +158,6 @@ def _read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8") if path.exists() else None
     except (OSError, UnicodeDecodeError) as exc:
         raise RecordError(f"{path} cannot be read: {exc}") from exc
-
-
-def _write(path: Path, part: Path, text: str) -> None:
-    """Write a file whole, or leave the one that is there."""
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _line(data: Mapping[str, Any]) -> str:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from foveate.actions.errors import UsageError
+from foveate.agent.fingerprints import weights_in
 from foveate.agent.measured_tables import tables
 from foveate.agent.training.progress import clock
+from foveate.agent.whole import write_whole
 
 RUN: Final = "training.json"
 """What the run wrote down, in the checkpoint's folder."""
@@ -38,28 +40,56 @@ def write_card(folder: Path, figures: Path | None = None) -> Path:
         The card's path.
 
     Raises:
-        UsageError: If the run's file or the figures cannot be read, or the card that is there has no section.
+        UsageError: If the run's file or the figures cannot be read, are of other weights, or the card that is there has
+            no section.
+        OSError: If it cannot be written; the one that is there stays.
     """
     run = _read(folder / RUN)
-    try:
-        measured = _NOT_YET if figures is None else tables(_read(figures))
-    except (KeyError, TypeError, ValueError) as exc:
-        raise UsageError(f"{figures} is not as foveate eval writes it ({exc!r}): measure again") from exc
+    measured = _NOT_YET if figures is None else _measured(folder, figures)
     try:
         facts = {**_facts(folder, run), "figures": f"{measured}\n\n{_trained(run)}"}
     except (KeyError, TypeError, ValueError) as exc:
         raise UsageError(f"{folder / RUN} is not as foveate train writes it ({exc!r}): the card needs it") from exc
-    card = folder / CARD
     template = (files("foveate.agent.training") / "card.md").read_text(encoding="utf-8")
-    text = template.format(**facts)
-    if card.exists():
-        before = card.read_text(encoding="utf-8")
-        fresh = {found[1]: found[0] for found in _SECTION.finditer(text)}
-        text = _SECTION.sub(lambda found: fresh.get(found[1], found[0]), before)
-        if not fresh.keys() & {found[1] for found in _SECTION.finditer(before)}:
-            raise UsageError(f"{card} has no section to fill, as <!-- figures --> to <!-- /figures -->: move it away")
-    card.write_text(text, encoding="utf-8")
-    return card
+    write_whole(folder / CARD, _filled(folder / CARD, template.format(**facts)).encode())
+    return folder / CARD
+
+
+def check_card(card: Path) -> str:
+    """See whether a card that is there can be filled again; gives its text, nothing where there is none.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    try:
+        text = card.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as exc:
+        why = (exc.strerror if isinstance(exc, OSError) else None) or exc
+        raise UsageError(f"{card} cannot be read: {why}: move it away") from exc
+    if not _SECTION.search(text):
+        raise UsageError(f"{card} has no section to fill, as <!-- figures --> to <!-- /figures -->: move it away")
+    return text
+
+
+def _filled(card: Path, text: str) -> str:
+    """Give a card's text: the one given, or its sections in what a person made of an earlier one."""
+    fresh = {found[1]: found[0] for found in _SECTION.finditer(text)}
+    return _SECTION.sub(lambda found: fresh.get(found[1], found[0]), check_card(card)) or text
+
+
+def _measured(folder: Path, figures: Path) -> str:
+    """Write what was measured of just these weights."""
+    data = _read(figures)
+    try:
+        policy, weights = data["head"]["policy"], data["head"].get("weights")
+        shown = tables(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise UsageError(f"{figures} is not as foveate eval writes it ({exc!r}): measure again") from exc
+    if policy != "internvl" or weights != weights_in(folder):
+        raise UsageError(f"{figures} was measured of other weights, or of another policy ({policy}): measure these")
+    return shown
 
 
 def _trained(run: Mapping[str, Any]) -> str:

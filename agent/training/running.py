@@ -18,9 +18,10 @@ from rich.console import Console
 
 from foveate.actions.errors import FoveateError, MissingDependency, TrainingError, UsageError
 from foveate.agent.bench import machine
-from foveate.agent.training.card import RUN, write_card
+from foveate.agent.training.card import CARD, RUN, check_card, write_card
 from foveate.agent.training.curves import draw_curves
 from foveate.agent.training.progress import TrainingView
+from foveate.agent.whole import write_whole
 from foveate.policies.training.settings import Settings
 from foveate.policies.training.settings_file import read_settings
 
@@ -88,6 +89,7 @@ def begin(order: Order, console: Console) -> Ended:
         view = _Curved(console, order.work)
         training, begun = _prepared(order, settings, view, stopping)
         _keep_config(path, order.work)
+        was_complete = training.complete
         try:
             with view.running():
                 outcome = training.run()
@@ -104,7 +106,8 @@ def begin(order: Order, console: Console) -> Ended:
         stages = tuple(asdict(result) for result in training.results)
         if outcome == "gate missed":
             return Ended(outcome, order.work / "last", stages)
-        _describe(order, settings, training, begun)
+        if not (was_complete and (order.out / CARD).exists()):  # else nothing changed, and figures may stand there
+            _describe(order, settings, training, begun)
     return Ended(outcome, order.out, stages)
 
 
@@ -114,11 +117,12 @@ def _check_out(out: Path) -> None:
     nearest = next(folder for folder in (place, *place.parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(f"--out {out}: {nearest} is no folder that can be written to: give another")
+    check_card(out / CARD)
 
 
 def _keep_config(path: Path, work: Path) -> None:
     try:
-        (work / "config.toml").write_bytes(path.read_bytes())
+        write_whole(work / "config.toml", path.read_bytes())
     except OSError as exc:
         raise UsageError(f"--work {work} cannot be written to: {exc.strerror or exc}: make room there") from exc
 
@@ -177,6 +181,11 @@ def _prepared(
             raise UsageError(f"{order.work} holds a state: go on with --resume, or begin in another --work folder")
         shape, seed = settings.shape, settings.seed
         start = fresh(shape, seed=seed) if order.init is None else given(order.init, shape, seed=seed)
+        if order.init is not None and settings.stages[0].sees_only:
+            raise UsageError(
+                f"--init {order.init}: stage {settings.stages[0].name} trains the vision tower alone, away from what "
+                "the given language half has learned to read: begin with another stage, as --config tiny-more does"
+            )
         if start.new_tokens:
             view.says(f"--init {order.init} does not know {start.new_tokens} of the tokens: they are learned anew")
         begun, model = Begun(asdict(start.shape), order.init), start.model
@@ -213,8 +222,8 @@ def _describe(order: Order, settings: Settings, training: "Training", begun: "Be
         "settings": settings.model_dump(mode="json", exclude_none=True),
     }
     try:
-        (order.out / RUN).write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-        (order.out / CURVES).write_bytes((order.work / CURVES).read_bytes())
+        write_whole(order.out / RUN, (json.dumps(run, indent=1) + "\n").encode())
+        write_whole(order.out / CURVES, (order.work / CURVES).read_bytes())
         write_card(order.out)
     except OSError as exc:
         raise TrainingError(

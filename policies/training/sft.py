@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from foveate.actions.errors import FoveateError, TrainingError, UsageError
+from pydantic import ValidationError
+
+from foveate.actions.errors import FoveateError, TrainingError, UsageError, first_line
 from foveate.policies.training.architecture import Shape
 from foveate.policies.training.learning import Learner
 from foveate.policies.training.listening import Listener
@@ -101,9 +103,16 @@ class Training:
         Raises:
             UsageError: If settings or screens are no longer the same; names what differs.
         """
-        changed = differences(Settings.model_validate_json(state["settings"]), self._settings)
+        try:
+            before = Settings.model_validate_json(state["settings"])
+        except ValidationError as exc:
+            raise UsageError(
+                f"{self._work / STATE} was saved by another version of foveate: begin in another --work folder, with "
+                f"--init from a model of this one ({first_line(exc)})"
+            ) from exc
+        changed = differences(before, self._settings)
         if state["supply"] != self._supply.fingerprint:
-            changed.append("the shards are other files")
+            changed.append("the shards are other files, or were packed or made in another number (DATA, PROVISION)")
         if changed:
             raise UsageError(
                 f"{self._work / STATE} was saved by another configuration: {'; '.join(changed)}: put that back to go "
@@ -145,6 +154,11 @@ class Training:
             if not self._ended(stage):
                 return "gate missed"
         return "completed"
+
+    @property
+    def complete(self) -> bool:
+        """True when every stage has ended."""
+        return self._at.stage >= len(self._stages)
 
     @property
     def parameters(self) -> int:

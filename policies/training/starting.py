@@ -69,12 +69,31 @@ def given(model: str | Path, settings: ShapeSettings | None, *, seed: int) -> St
     start = new_model(shape, seed=seed)
     with quiet():
         state = load_model(found, torch.float32).state_dict()
-    known = _vocabulary(folder)
+    _check_fit(model, start.state_dict(), state)
+    known = _vocabulary(folder, len(state[_EMBEDDING]))
     own = build_tokenizer().get_vocab()
     for name in (_EMBEDDING, _OUTPUT):
         state[name] = _by_name(start.state_dict()[name], state[name], own, known)
     start.load_state_dict(state)
     return Start(start, shape, sum(token not in known for token in own))
+
+
+def _check_fit(model: str | Path, wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Check that weights are those of a model that training makes, and are numbers.
+
+    Raises:
+        UsageError: If they are of another one; names the first that is.
+        CheckpointError: If one is not finite.
+    """
+    for name in sorted({*wanted, *state}):
+        there, here = state.get(name), wanted.get(name)
+        if there is None or here is None or there.shape != here.shape:
+            sizes = " and not ".join("missing" if one is None else str(list(one.shape)) for one in (there, here))
+            raise UsageError(
+                f"--init {model}: {name} is {sizes}, as foveate's own training makes it: give a checkpoint of that"
+            )
+        if not bool(torch.isfinite(there).all()):
+            raise CheckpointError(f"--init {model}: {name} holds values that are no numbers: give another checkpoint")
 
 
 def _by_name(fresh_rows: Tensor, rows: Tensor, own: Mapping[str, int], known: Mapping[str, int]) -> Tensor:
@@ -92,11 +111,14 @@ def _by_name(fresh_rows: Tensor, rows: Tensor, own: Mapping[str, int], known: Ma
     return found
 
 
-def _vocabulary(folder: Path) -> dict[str, int]:
+def _vocabulary(folder: Path, rows: int) -> dict[str, int]:
     data = checkpoints.read_json(folder / "tokenizer.json")
     try:
         added = {one["content"]: int(one["id"]) for one in data["added_tokens"]}
-        return {**{token: int(number) for token, number in data["model"]["vocab"].items()}, **added}
+        known = {**{token: int(number) for token, number in data["model"]["vocab"].items()}, **added}
+        if not all(0 <= number < rows for number in known.values()):
+            raise ValueError(f"it names tokens beyond the {rows} that the weights have")
+        return known
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise CheckpointError(f"{folder / 'tokenizer.json'} is none: {json.dumps(str(exc))}") from exc
 

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,15 @@ def read_state(path: Path, *, holding: Collection[str] = ()) -> dict[str, Any]:
         TrainingError: If it is missing or broken, or holds something else.
     """
     try:
-        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        saved = io.BytesIO(path.read_bytes())
+        with zipfile.ZipFile(saved) as archive:  # torch compares no checksum
+            if archive.testzip() is not None:
+                raise ValueError("a byte of it has changed")
+        saved.seek(0)
+        state = torch.load(saved, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
         raise TrainingError(f"{path.parent} holds no state to go on from: leave --resume out to begin there") from exc
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as exc:
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as exc:
         # what torch advises for a file that is no state of its own, to run its code, is no advice
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else "it is no state that was saved whole"
         raise TrainingError(f"the state {path} cannot be read: {why}: begin again in another --work folder") from exc

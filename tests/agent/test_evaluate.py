@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from foveate.actions.errors import FoveateError
+from foveate.actions.errors import FoveateError, UsageError
 from foveate.agent.evaluate import Plan, evaluate
 from foveate.agent.evaluation_crew import run_apart
 from foveate.agent.evaluation_episodes import Game, Stage
@@ -66,6 +66,14 @@ def test_what_was_done_is_not_done_again_and_two_processes_find_what_one_does(or
     again = evaluate(Plan("answers", oracle, episodes=4, resume=True, out=out), said.append)
     assert said == ["4 of 4 items were done before"]
     assert again["items"] == two["items"]
+    for other in (
+        Plan("typing", oracle, episodes=2, resume=True, out=out),
+        Plan("answers", oracle, 2, resume=True, out=out),
+    ):
+        with pytest.raises(UsageError, match=r"--resume: \S+ holds \d items \(answers\) that are not this run's"):
+            evaluate(other)
+    assert json.loads(out.read_text()) == again
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.json"]
 
 
 def test_an_oracle_types_into_every_field_and_does_every_program(oracle: Deciding) -> None:

@@ -196,6 +196,33 @@ def test_what_cannot_be_begun_is_refused_by_name(tmp_path: Path, order: dict[str
     assert not (folder / "state.pt").exists()
 
 
+def test_a_run_that_was_complete_leaves_the_card_with_what_was_measured_since(tmp_path: Path) -> None:
+    order = Order(config=str(config(tmp_path)), work=work(tmp_path), out=tmp_path / "model")
+    console = Console(file=io.StringIO())
+    begin(order, console)
+    card = order.out / "README.md"
+    card.write_text(card.read_text().replace("Not measured yet", "Measured since"))
+    before = card.read_text()
+    assert begin(replace(order, resume=True), console).outcome == "completed"
+    assert card.read_text() == before and "Measured since" in before
+    card.unlink()
+    begin(replace(order, resume=True), console)
+    assert "Not measured yet" in card.read_text()
+    card.write_text("mine")
+    with pytest.raises(UsageError, match=r"README.md has no section to fill"):
+        begin(replace(order, resume=True), console)
+
+
+def test_given_weights_are_not_spoiled_by_a_stage_that_trains_the_tower_alone(tmp_path: Path) -> None:
+    order = Order(config=str(config(tmp_path)), work=work(tmp_path), out=tmp_path / "model")
+    console = Console(file=io.StringIO())
+    begin(order, console)
+    more = replace(order, work=work(tmp_path, "more"), out=tmp_path / "gone_on", init=str(order.out))
+    with pytest.raises(UsageError, match=r"stage read trains the vision tower alone, .* as --config tiny-more does$"):
+        begin(more, console)
+    assert not more.out.exists() and not (more.work / "state.pt").exists()
+
+
 def test_screens_that_are_kept_for_evaluation_are_never_trained_on(tmp_path: Path) -> None:
     folder, plan = tmp_path / "work", config(tmp_path)
     for facts, says in (

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from foveate.actions.errors import UsageError
+from foveate.agent.fingerprints import weights_in
 from foveate.agent.training.card import main, write_card
 from foveate.agent.training.curves import Curves, draw_curves
 from foveate.agent.training.progress import TrainingView, clock
@@ -38,7 +40,8 @@ RUN = {
     "shape": SHAPE,
     "stages": [{**READ, "measured": {"chars": 0.8}}, {**SAY, "measured": {"answer": 0.5}}],
 }
-FIGURES = {
+FIGURES: dict[str, Any] = {
+    "head": {"policy": "internvl"},
     "suites": {
         "clicks": {
             "right": {
@@ -132,6 +135,13 @@ def checkpoint(folder: Path) -> Path:
     return folder
 
 
+def measured(folder: Path, **head: str) -> Path:
+    """Write figures of a checkpoint, or of what ``head`` says."""
+    figures = folder.parent / "tiny.json"
+    figures.write_text(json.dumps(FIGURES | {"head": {"policy": "internvl", "weights": weights_in(folder), **head}}))
+    return figures
+
+
 def test_the_card_says_what_was_trained_and_what_was_measured(tmp_path: Path) -> None:
     card = write_card(checkpoint(tmp_path)).read_text()
     assert "at 5.4 million parameters" in card
@@ -141,9 +151,8 @@ def test_the_card_says_what_was_trained_and_what_was_measured(tmp_path: Path) ->
     assert "| say | 80 | 400 | 1:40 min | 0.8 screens, 4.0 answers | answer 50% |" in card
     assert "Not measured yet" in card
     assert "{" not in card
-    figures = tmp_path / "tiny.json"
-    figures.write_text(json.dumps(FIGURES))
-    main(["--model", str(tmp_path), "--figures", str(figures)])
+    figures = measured(tmp_path)
+    assert main(["--model", str(tmp_path), "--figures", str(figures)]) == 0
     card = (tmp_path / "README.md").read_text()
     assert "| one click | 9 of 10: 90% (60% to 98%) | - | - |" in card
     assert "A step: 40 ms median (encode 12)." in card
@@ -172,6 +181,38 @@ def test_a_card_without_a_section_is_neither_filled_nor_lost(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"README.md has no section to fill, as <!-- figures --> .*: move it away"):
         write_card(folder)
     assert (folder / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("head", [{"weights": "0" * 16}, {"policy": "oracle"}])
+def test_figures_of_other_weights_or_of_another_policy_are_refused(tmp_path: Path, head: dict[str, str]) -> None:
+    (tmp_path / "model").mkdir()
+    folder = checkpoint(tmp_path / "model")
+    before = write_card(folder).read_text()
+    with pytest.raises(UsageError, match=r"tiny.json was measured of other weights, or of another policy \(\w+\)"):
+        write_card(folder, measured(folder, **head))
+    assert (folder / "README.md").read_text() == before
+
+
+def test_a_card_that_finds_no_room_stays_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = checkpoint(tmp_path)
+    card = write_card(folder)
+    card.write_text(card.read_text() + "mine\n" * 3000)
+    before, limit = card.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        assert main(["--model", str(folder)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert capsys.readouterr().err == f"error: {card} cannot be written: File too large: make room there\n"
+    assert card.read_bytes() == before
+    assert {file.name for file in folder.iterdir()} == {"README.md", "training.json", "model.safetensors"}
+
+
+def test_a_card_that_is_no_text_is_named(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path)
+    (folder / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"README.md cannot be read: .*: move it away"):
+        write_card(folder)
 
 
 def test_a_card_without_its_run_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
+load_file = pytest.importorskip("safetensors.torch").load_file
 pytestmark = [pytest.mark.torch, pytest.mark.timeout(400)]
 
 from foveate.policies.training.architecture import Shape  # noqa: E402
@@ -126,7 +127,7 @@ def test_the_command_goes_on_from_given_weights_with_what_they_had_learned(
     models: dict[str, Path], tmp_path: Path
 ) -> None:
     config = tmp_path / "short.toml"
-    config.write_text(CONFIG.replace("steps = 120", "steps = 25").replace("warm_up = 10", "warm_up = 25"))
+    config.write_text(CONFIG.replace("steps = 120", "steps = 30") + "[init]\nheads_alone = 5\nwarm_up = 20\n")
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "shards").symlink_to(models["true"].parent / "shards")
     gone_on = ended(training(config, tmp_path / "work", "--init", models["true"]))
@@ -135,8 +136,9 @@ def test_the_command_goes_on_from_given_weights_with_what_they_had_learned(
         sum(right_answers(given(one, None, seed=0).model.eval(), batch)) for one in (models["true"], gone_on)
     )
     assert as_likely(before, after, 120) > 0.05, (before, after)
-    weights = [(one / "model.safetensors").read_bytes() for one in (models["true"], gone_on)]
-    assert weights[0] != weights[1]
+    weights = [load_file(one / "model.safetensors") for one in (models["true"], gone_on)]
+    changed = [name for name, tensor in weights[0].items() if not torch.equal(tensor, weights[1][name])]
+    assert len(changed) > 0.9 * len(weights[0])
 
 
 def test_the_first_hundred_steps_from_given_weights_do_not_lose_what_was_learned(models: dict[str, Path]) -> None:

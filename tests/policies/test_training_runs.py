@@ -238,6 +238,9 @@ def test_another_configuration_or_other_shards_are_refused_with_what_differs(tmp
         changed.resume(state)
     with pytest.raises(UsageError, match="the shards are other files"):
         training(tmp_path, settings()).resume({**state, "supply": "others"})
+    unknown = {**json.loads(state["settings"]), "bygone": 1}
+    with pytest.raises(UsageError, match=r"state.pt was saved by another version of foveate: begin in another --work"):
+        training(tmp_path, settings()).resume({**state, "settings": json.dumps(unknown)})
     more = training(tmp_path, settings(run={"workers": 1, "log_every": 2, "save_every_s": 1e9}))
     more.resume(state)
 
@@ -294,6 +297,15 @@ def test_an_error_is_told_even_where_what_was_learned_until_then_cannot_be_saved
 def test_a_broken_state_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / STATE).write_bytes(content)
     with pytest.raises(TrainingError, match=r"state.pt cannot be read: .*: begin again in another --work folder"):
+        read_state(tmp_path / STATE)
+
+
+def test_a_state_of_which_one_bit_has_changed_is_named(tmp_path: Path) -> None:
+    write_state(tmp_path / STATE, {"weights": torch.zeros(1000)})
+    data = bytearray((tmp_path / STATE).read_bytes())
+    data[data.index(bytes(2000)) + 1000] ^= 4
+    (tmp_path / STATE).write_bytes(data)
+    with pytest.raises(TrainingError, match=r"state.pt cannot be read: it is no state that was saved whole"):
         read_state(tmp_path / STATE)
 
 

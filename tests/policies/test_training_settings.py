@@ -76,13 +76,20 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_named(tmp_path: Path) -> No
         read_settings(broken)
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny-long"])
-def test_the_configurations_that_come_with_the_package_can_be_read(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("tiny", ["read", "point", "act", "practise"]),
+        ("tiny-long", ["read", "point", "act", "practise"]),
+        ("tiny-more", ["more"]),
+    ],
+)
+def test_the_configurations_that_come_with_the_package_can_be_read(name: str, stages: list[str]) -> None:
     from foveate.agent.training.running import config_path
 
     settings = read_settings(config_path(name))
-    assert [one.name for one in settings.stages] == ["read", "point", "act", "practise"]
-    assert settings.shares(settings.stages[2])["programs"] > 0
+    assert [one.name for one in settings.stages] == stages
+    assert settings.shares(settings.stages[-1])["programs"] > 0
     with pytest.raises(UsageError, match=r"no such file: give a TOML file, or one of tiny"):
         config_path("tiniest")
 

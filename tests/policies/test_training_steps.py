@@ -1,4 +1,5 @@
 import copy
+import json
 import math
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 pytestmark = pytest.mark.torch
 
-from foveate.actions.errors import TrainingError, UsageError  # noqa: E402
+from foveate.actions.errors import CheckpointError, TrainingError, UsageError  # noqa: E402
 from foveate.policies.training.architecture import Shape, new_model, write_checkpoint  # noqa: E402
 from foveate.policies.training.learning import Learner  # noqa: E402
 from foveate.policies.training.measuring import right_answers  # noqa: E402
@@ -198,8 +199,6 @@ def test_an_answer_is_right_only_from_end_to_end() -> None:
 
 
 def test_given_weights_find_their_tokens_by_name(tmp_path: Path) -> None:
-    import json
-
     model = new_model(TOY, seed=4)
     write_checkpoint(tmp_path, model)
     settings = ShapeSettings(**SIZES)
@@ -225,3 +224,20 @@ def test_given_weights_of_other_sizes_are_refused_by_name(tmp_path: Path) -> Non
         UsageError, match=r"it has vision_layers 1 and not 2, text_width 32 and not 64: leave \[shape\] out"
     ):
         given(tmp_path, wanted, seed=0)
+
+
+def test_given_weights_that_training_does_not_make_are_refused_by_name(small_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--init \S+: \S+ is .* and not .*, as foveate's own training makes it"):
+        given(small_checkpoint, None, seed=0)
+    model = new_model(TOY)
+    with torch.no_grad():
+        model.state_dict()["lm_head.weight"][3, 3] = float("nan")
+    write_checkpoint(tmp_path, model)
+    with pytest.raises(CheckpointError, match=r"lm_head.weight holds values that are no numbers"):
+        given(tmp_path, None, seed=0)
+    write_checkpoint(tmp_path, new_model(TOY))
+    tokens = json.loads((tmp_path / "tokenizer.json").read_text())
+    tokens["added_tokens"][0]["id"] = 10**6
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokens))
+    with pytest.raises(CheckpointError, match=r"tokenizer.json is none: .* beyond the \d+ that the weights have"):
+        given(tmp_path, None, seed=0)
