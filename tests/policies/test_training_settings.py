@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "stages"),
     [
-        ("tiny", ["read", "point", "act", "practise"]),
+        ("tiny", ["read", "point", "act", "practise", "rehearse", "perform", "conclude"]),
         ("tiny-long", ["read", "point", "act", "practise"]),
         ("tiny-more", ["more"]),
     ],
