@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from foveate.actions.errors import FoveateError, MissingDependency, UsageError
+from foveate.agent.training.work_folder import alone
 from foveate.policies.training.packs import unpack
 
 PAGES: Final = 20_000
@@ -133,10 +134,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr, flush=True)  # noqa: T201 - for people
 
     try:
-        if chosen.data is not None:
-            take(chosen.data, chosen.work, say=say)
-        else:
-            provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
+        with alone(chosen.work):
+            if chosen.data is not None:
+                take(chosen.data, chosen.work, say=say)
+            else:
+                provide(chosen.work, pages=chosen.pages, programs=chosen.programs, workers=chosen.workers, say=say)
     except UsageError as exc:
         say(f"error: {exc}")
         return 2

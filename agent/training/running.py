@@ -1,13 +1,11 @@
 """One training run of the command line: settings, folder, model and screens put together, signals, what is written."""
 
 import contextlib
-import fcntl
 import json
 import os
 import shlex
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +19,7 @@ from foveate.agent.bench import machine
 from foveate.agent.training.card import CARD, RUN, check_card, write_card
 from foveate.agent.training.curves import draw_curves
 from foveate.agent.training.progress import TrainingView
+from foveate.agent.training.work_folder import alone
 from foveate.agent.whole import write_whole
 from foveate.policies.training.settings import Settings
 from foveate.policies.training.settings_file import read_settings
@@ -84,7 +83,7 @@ def begin(order: Order, console: Console) -> Ended:
     if order.resume and order.init is not None:
         raise UsageError("--resume and --init exclude each other: the state holds the weights: leave one out")
     _check_out(order.out)
-    with _alone(order.work), _Stopping(console) as stopping:
+    with alone(order.work), _Stopping(console) as stopping:
         _need_torch()
         view = _Curved(console, order.work)
         training, begun = _prepared(order, settings, view, stopping)
@@ -290,23 +289,3 @@ class _Stopping:
             raise KeyboardInterrupt
         self._asked = True
         self._console.print("Stopping after the step in flight; once more stops at once.")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep the work folder to one run.
-
-    Raises:
-        UsageError: If another one has it, or it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as exc:
-        raise UsageError(f"--work {folder} cannot be used: {exc.strerror or exc}: give another folder") from exc
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            raise UsageError(f"--work {folder}: another run is training there: wait for it, or give another") from exc
-        yield

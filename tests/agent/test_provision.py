@@ -11,6 +11,7 @@ import pytest
 
 from foveate.agent.training.drawing import draw_screen
 from foveate.agent.training.provision import has_chromium, main, provide, take
+from foveate.agent.training.work_folder import alone
 from foveate.policies.training.packs import write_pack
 from foveate.policies.training.screens import Screen
 from foveate.policies.training.shards import check_bytes, entries_of, read_shard, write_shard
@@ -140,6 +141,16 @@ def test_a_pack_of_other_folders_is_refused_for_nothing_of_it_would_be_trained_o
     assert main(["--work", str(tmp_path), "--data", str(tmp_path / "some.pack")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("holds big, and training looks for pages and programs: pack folders of these names")
+
+
+def test_the_shards_of_a_run_that_is_training_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone(tmp_path):
+        assert main(["--work", str(tmp_path), "--pages", "1", "--programs", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"error: --work {tmp_path}: another run is training there: wait for it, or give another"
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("flags", [["--workers", "0"], ["--pages", "-3"], ["--programs", "many"]])
